@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package operation names the operations of a hub: ordinary calls of methods on the
+// reserved channel "$", with JSON requests and answers, which are declared here. A direct
+// server knows Subscribe, Members and Status; the others it answers with
+// status.Unimplemented. The package has no behaviour.
+package operation
+
+// Channel is the reserved channel that the operations are methods of.
+const Channel = "$"
+
+// Feature is what a side that knows all operations writes into its HELLO.
+const Feature = "hub"
+
+// The operations. Those that answer with a stream are marked; their first item is a
+// Confirmation, sent once the operation is in effect.
+const (
+	Join      = "join"      // Place -> Joined: become a member of a channel
+	Leave     = "leave"     // Place -> Empty
+	Provide   = "provide"   // Offer -> Empty: serve a method; joins the channel
+	Withdraw  = "withdraw"  // Offer -> Empty
+	Declare   = "declare"   // Topic -> Empty: allow publications on a topic; joins the channel
+	Retract   = "retract"   // Topic -> Empty: ends its subscriptions' supply
+	Subscribe = "subscribe" // Subscription -> stream of publications
+	Watch     = "watch"     // Place -> stream of Notice
+	Members   = "members"   // Place -> MemberList
+	Channels  = "channels"  // Empty -> ChannelList
+	Kick      = "kick"      // Eviction -> Empty: the owner removes a member
+	Status    = "status"    // Empty -> HubStatus
+	Stop      = "stop"      // StopRequest -> Empty: end the hub; only where it is allowed
+)
+
+// Empty is a request or answer without content: {}.
+type Empty struct{}
+
+// Place names a channel.
+type Place struct {
+	Channel string `json:"channel"`
+}
+
+// Joined answers Join.
+type Joined struct {
+	Channel string `json:"channel"`
+	ID      string `json:"id"`    // the member's id
+	Owner   string `json:"owner"` // the owner's id
+	Members int    `json:"members"`
+}
+
+// Offer is a method that a member serves.
+type Offer struct {
+	Channel string `json:"channel"`
+	Method  string `json:"method"`
+	Shape   uint8  `json:"shape,omitempty"` // wire.Shape, for people and tools
+}
+
+// Topic is a publication name.
+type Topic struct {
+	Channel string `json:"channel"`
+	Name    string `json:"name"`
+	Shared  bool   `json:"shared,omitempty"` // anybody may publish, else only who declared it
+}
+
+// Subscription asks for the publications whose topics match a pattern.
+type Subscription struct {
+	Channel string `json:"channel"`
+	Pattern string `json:"pattern"`
+	Queue   int    `json:"queue,omitempty"`  // messages that may wait at the hub, 0 for its default
+	Policy  string `json:"policy,omitempty"` // what happens when they are too many: see the Policy constants
+}
+
+// Policies of a subscription whose queue is full.
+const (
+	DropOldest = "drop_oldest" // the default
+	DropNewest = "drop_newest"
+	Disconnect = "disconnect" // the subscription ends with status.Overloaded
+)
+
+// Confirmation is the first item of a stream that an operation answers with. Other items
+// carry a label: a route of class label that names channel and topic.
+type Confirmation struct {
+	Effective bool   `json:"effective"`
+	Topics    int    `json:"topics,omitempty"`  // declared ones that match now
+	Dropped   uint64 `json:"dropped,omitempty"` // in later confirmations: a gap of so many messages is here
+}
+
+// Notice is what the hub tells those who watch a channel.
+type Notice struct {
+	Type    string `json:"type"` // see the Notice constants
+	Channel string `json:"channel"`
+	Member  string `json:"member,omitempty"`
+	Name    string `json:"name,omitempty"` // of the method or topic
+	Reason  string `json:"reason,omitempty"`
+	Dropped uint64 `json:"dropped,omitempty"` // with NoticeGap
+}
+
+// Types of Notice.
+const (
+	NoticeJoin            = "join"
+	NoticeLeave           = "leave"
+	NoticeOwner           = "owner" // Member owns the channel now
+	NoticeProvide         = "provide"
+	NoticeWithdraw        = "withdraw"
+	NoticeDeclare         = "declare"
+	NoticeRetract         = "retract"
+	NoticeFirstSubscriber = "first_subscriber" // of the topic Name
+	NoticeLastSubscriber  = "last_subscriber"
+	NoticeTerminate       = "terminate" // the channel ended with its owner
+	NoticeGap             = "gap"       // the watcher was slow: Dropped notices are missing here
+)
+
+// Member is an entry of MemberList.
+type Member struct {
+	ID       string            `json:"id"`
+	Owner    bool              `json:"owner,omitempty"`
+	Identity string            `json:"identity,omitempty"`
+	Product  string            `json:"product,omitempty"`
+	Address  string            `json:"address,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+	Age      float64           `json:"age_seconds"`
+	Methods  []string          `json:"methods,omitempty"`
+	Topics   []string          `json:"topics,omitempty"`
+}
+
+// MemberList answers Members. For the channel "" it lists all sessions.
+type MemberList struct {
+	Channel string   `json:"channel"`
+	Members []Member `json:"members"`
+}
+
+// ChannelInfo is an entry of ChannelList.
+type ChannelInfo struct {
+	Name    string `json:"name"`
+	Owner   string `json:"owner"`
+	Members int    `json:"members"`
+	Methods int    `json:"methods"`
+	Topics  int    `json:"topics"`
+}
+
+// ChannelList answers Channels.
+type ChannelList struct {
+	Channels []ChannelInfo `json:"channels"`
+}
+
+// Eviction names a member to remove from a channel.
+type Eviction struct {
+	Channel string `json:"channel"`
+	Member  string `json:"member"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// HubStatus answers Status.
+type HubStatus struct {
+	ID            string            `json:"id"`
+	Kind          string            `json:"kind"` // "hub" or "server"
+	Version       string            `json:"version,omitempty"`
+	PID           int               `json:"pid"`
+	Uptime        float64           `json:"uptime_seconds"`
+	Endpoints     []string          `json:"endpoints,omitempty"`
+	Sessions      int               `json:"sessions"`
+	Channels      int               `json:"channels"`
+	Methods       int               `json:"methods"`
+	Topics        int               `json:"topics"`
+	Subscriptions int               `json:"subscriptions"`
+	Calls         uint64            `json:"calls"`     // routed so far
+	Events        uint64            `json:"events"`    // routed so far
+	Published     uint64            `json:"published"` // taken from publishers
+	Delivered     uint64            `json:"delivered"` // handed to subscribers' sessions
+	Dropped       map[string]uint64 `json:"dropped"`   // by reason
+}
+
+// StopRequest asks the hub to end.
+type StopRequest struct {
+	Drain float64 `json:"drain_seconds,omitempty"` // how long what is under way may take
+}
