@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// assembly is a message of which some fragments have come. Memory grows with what was
+// received, never with what was announced.
+type assembly struct {
+	first   wire.Header
+	ext     []byte
+	payload []byte
+	skip    bool // too long: the rest is read and forgotten
+}
+
+// assemblyKey tells messages in pieces apart: there is one at a time per call and
+// direction, and one per route.
+func assemblyKey(h *wire.Header) uint64 {
+	if h.ID != 0 {
+		return uint64(h.ID)
+	}
+	return uint64(h.Route) << 32
+}
+
+// assemble adds a fragment and returns the whole message's Buffer, of the caller's, once
+// it is complete; f then describes it. A frame that is no fragment comes back at once,
+// with a reference of its own.
+func (s *Session) assemble(f *Frame) *transport.Buffer {
+	key := assemblyKey(&f.Header)
+	a := s.in.partial[key]
+	if a == nil && f.Flags&wire.FlagMore == 0 || f.Kind < wire.KindCall {
+		return f.buf.Retain()
+	}
+	if a != nil && a.first.Kind != f.Kind {
+		// A final FAIL cuts a stream of fragments short.
+		s.forget(key)
+		return f.buf.Retain()
+	}
+	if a == nil {
+		if a = s.newAssembly(key, f); a == nil {
+			return nil
+		}
+	}
+	s.grow(a, f)
+	if f.Flags&wire.FlagMore != 0 {
+		return nil
+	}
+	s.forget(key)
+	if a.skip {
+		return nil
+	}
+	more := f.Flags & wire.FlagEnd
+	f.Header = a.first
+	f.Flags = f.Flags&^wire.FlagMore | more
+	f.Ext, f.Payload = a.ext, a.payload
+	return transport.WrapBuffer(a.payload)
+}
+
+// newAssembly begins one, within limits.
+func (s *Session) newAssembly(key uint64, f *Frame) *assembly {
+	in := &s.in
+	if len(in.partial) >= s.cfg.MaxCalls {
+		s.violated("%d messages are in pieces at once", len(in.partial))
+		return nil
+	}
+	if in.partial == nil {
+		in.partial = make(map[uint64]*assembly)
+	}
+	a := &assembly{first: f.Header, ext: append([]byte(nil), f.Ext...)}
+	in.partial[key] = a
+	return a
+}
+
+// grow adds the payload of a fragment, unless the message gets too long.
+func (s *Session) grow(a *assembly, f *Frame) {
+	if a.skip {
+		return
+	}
+	if len(a.payload)+len(f.Payload) > s.cfg.MaxMessage {
+		s.tooLarge(a, f)
+		return
+	}
+	s.in.bytes += len(f.Payload)
+	a.payload = append(a.payload, f.Payload...)
+	if limit := 4*s.cfg.MaxMessage + 64*fragmentSize; s.in.bytes > limit {
+		s.CloseWith(status.Errorf(status.LimitExceeded, "more than %d bytes of unfinished messages", limit))
+	}
+}
+
+// tooLarge refuses a message and keeps the session.
+func (s *Session) tooLarge(a *assembly, f *Frame) {
+	a.skip = true
+	s.in.bytes -= len(a.payload)
+	a.payload = nil
+	err := status.Errorf(status.TooLarge, "message is longer than %d bytes", s.cfg.MaxMessage)
+	switch f.Kind {
+	case wire.KindCall:
+		s.refuse(f, err)
+	case wire.KindReply, wire.KindData:
+		if sink := s.calls.remove(f.ID); sink != nil {
+			sink.Final(nil, err)
+		} else {
+			s.cancelled(f.ID, err)
+		}
+	default:
+		s.dropped.Add(1)
+	}
+}
+
+func (s *Session) forget(key uint64) {
+	if a := s.in.partial[key]; a != nil {
+		s.in.bytes -= len(a.payload)
+		delete(s.in.partial, key)
+	}
+}
+
+// aborted deals with an ABORT: the rest of a message will not come. A request is answered
+// all the same, as every call is.
+func (s *Session) aborted(f *Frame) {
+	key := assemblyKey(&f.Header)
+	a := s.in.partial[key]
+	if a == nil {
+		return
+	}
+	s.forget(key)
+	if a.first.Kind == wire.KindCall && !a.skip {
+		f.ID = a.first.ID
+		s.refuse(f, &status.Error{Code: status.Cancelled, Message: "the caller withdrew the request"})
+	}
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// waiter is the sink of a blocking call. It copies the answer to where the caller wants it.
+type waiter struct {
+	state atomic.Int32
+	ch    chan struct{} // one token when state goes from waiterParked to waiterDone
+
+	dst   []byte
+	codec uint8
+	err   error
+}
+
+const (
+	waiterReads  int32 = iota // the caller reads the connection itself
+	waiterParked              // the caller waits at ch
+	waiterDone
+)
+
+// waiters are used again after their final frame; nothing refers to them any more then.
+var waiters = sync.Pool{New: func() any { return &waiter{ch: make(chan struct{}, 1)} }}
+
+// Item refuses: the method answers with a stream.
+func (w *waiter) Item(*Frame) {}
+
+// Final implements Sink.
+func (w *waiter) Final(f *Frame, err error) {
+	if err == nil {
+		w.codec = f.Codec
+		w.dst = append(w.dst, f.Payload...)
+	}
+	w.err = err
+	if w.state.Swap(waiterDone) == waiterParked {
+		w.ch <- struct{}{}
+	}
+}
+
+// call is a blocking call.
+func (s *Session) call(ctx context.Context, r *Route, m *Message, dst []byte) (Reply, error) {
+	w := waiters.Get().(*waiter)
+	w.dst, w.codec, w.err = dst, 0, nil
+	own := s.claim()
+	if own {
+		w.state.Store(waiterReads)
+	} else {
+		w.state.Store(waiterParked)
+	}
+	id, err := r.begin(ctx, m, w, wire.Unary, wire.FlagEnd)
+	if err != nil {
+		if own {
+			s.unclaim(true)
+		}
+		w.dst = nil
+		waiters.Put(w)
+		return Reply{}, err
+	}
+	pending := s.calls.pending.Load()
+	s.flush(pending > 1)
+	if own {
+		s.readOwn(w)
+		own = !w.state.CompareAndSwap(waiterReads, waiterParked)
+	}
+	if !own {
+		if err := s.await(ctx, r, id, w, pending == 1); err != nil {
+			return Reply{}, err
+		}
+	}
+	reply := Reply{Codec: w.codec, Payload: w.dst}
+	err = w.err
+	w.dst, w.err = nil, nil
+	waiters.Put(w)
+	if err != nil {
+		return Reply{}, err
+	}
+	return reply, nil
+}
+
+// await parks until the final frame or the end of ctx. An error means that w must not be
+// touched any more.
+func (s *Session) await(ctx context.Context, r *Route, id uint32, w *waiter, lone bool) error {
+	var began time.Time
+	if lone {
+		began = time.Now()
+	}
+	handOff(ctx)
+	select {
+	case <-w.ch:
+	case <-ctx.Done():
+		if s.calls.abandon(id) {
+			r.Cancel(id)
+			return ctxError(ctx)
+		}
+		<-w.ch
+	}
+	if lone {
+		s.noteLone(began)
+	}
+	return nil
+}
+
+// Pending is a call under way that was begun with Go.
+type Pending struct {
+	r    *Route
+	id   uint32
+	done chan struct{}
+	rep  Reply
+	err  error
+}
+
+// Go begins a call without waiting for its answer.
+func (r *Route) Go(ctx context.Context, m Message) *Pending {
+	p := &Pending{r: r, done: make(chan struct{})}
+	id, err := r.Start(ctx, m, p)
+	if err != nil {
+		p.err = err
+		close(p.done)
+	}
+	p.id = id
+	return p
+}
+
+// Item implements Sink.
+func (p *Pending) Item(*Frame) {}
+
+// Final implements Sink.
+func (p *Pending) Final(f *Frame, err error) {
+	if err == nil {
+		p.rep = Reply{Codec: f.Codec, Payload: append([]byte(nil), f.Payload...)}
+	}
+	p.err = err
+	close(p.done)
+}
+
+// Done is closed when the answer is there.
+func (p *Pending) Done() <-chan struct{} { return p.done }
+
+// Wait returns the answer; it may be called more than once. At the end of ctx the call
+// goes on: Cancel ends it.
+func (p *Pending) Wait(ctx context.Context) (Reply, error) {
+	handOff(ctx)
+	select {
+	case <-p.done:
+		return p.rep, p.err
+	default:
+	}
+	select {
+	case <-p.done:
+		return p.rep, p.err
+	case <-ctx.Done():
+		return Reply{}, ctxError(ctx)
+	}
+}
+
+// Cancel tells the peer that the answer is not wanted any more. The call then ends with
+// status.Cancelled, or with its answer if that was faster.
+func (p *Pending) Cancel() {
+	select {
+	case <-p.done:
+	default:
+		p.r.Cancel(p.id)
+	}
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"log/slog"
+
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// dispatch deals with one frame and releases it. It runs on the goroutine that reads.
+func (s *Session) dispatch(t *turn, buf *transport.Buffer) {
+	f := &t.frame
+	var err error
+	*f = Frame{buf: buf}
+	if f.Header, f.Ext, f.Payload, err = wire.ParseFrame(buf.Bytes()); err != nil {
+		s.violated("%w", err)
+		buf.Release()
+		return
+	}
+	if s.cfg.Log.Enabled(nil, slog.LevelDebug) {
+		s.trace("received", &f.Header)
+	}
+	if f.Flags&wire.FlagMore != 0 || len(s.in.partial) > 0 {
+		whole := s.assemble(f)
+		if whole == nil {
+			buf.Release()
+			return
+		}
+		buf.Release()
+		buf = whole
+		f.buf = whole
+	}
+	s.handle(t, f)
+	buf.Release()
+}
+
+// handle deals with a whole message or control frame.
+func (s *Session) handle(t *turn, f *Frame) {
+	switch f.Kind {
+	case wire.KindCall:
+		if !s.ofPeer(f.ID) || slotOf(f.ID) >= uint32(s.cfg.MaxCalls) {
+			s.violated("call with id %d, which is not the peer's to choose", f.ID)
+			return
+		}
+		s.request(t, f)
+	case wire.KindReply, wire.KindFail:
+		s.final(f)
+	case wire.KindData:
+		s.item(f)
+	case wire.KindEvent, wire.KindPublish:
+		s.oneWay(f)
+	default:
+		if err := s.controlFrame(f); err != nil {
+			s.violated("%s: %w", f.Kind, err)
+		}
+	}
+}
+
+// controlFrame deals with what is not a message.
+func (s *Session) controlFrame(f *Frame) error {
+	switch f.Kind {
+	case wire.KindBind:
+		return s.bind(&f.Header, f.Payload)
+	case wire.KindRevoke:
+		s.revoked(f)
+	case wire.KindSource:
+		return s.sources.learn(f.Source, f.Payload)
+	case wire.KindCredit:
+		c, err := wire.ParseCredit(f.Payload)
+		if err == nil {
+			s.credit(f, c)
+		}
+		return err
+	case wire.KindCancel:
+		s.cancelled(f.ID, &status.Error{Code: status.Cancelled, Message: "the caller gave up", Remote: true})
+	case wire.KindAbort:
+		s.aborted(f)
+	case wire.KindPing:
+		if len(f.Payload) > 64 {
+			return wire.ErrTrailing
+		}
+		s.later(wire.Header{Kind: wire.KindPong}, nil, f.Payload)
+	case wire.KindPong:
+		s.pings.answered(f.Payload)
+	case wire.KindGoaway:
+		s.goaway(f)
+	default:
+		if f.Flags&wire.FlagIgnorable == 0 {
+			return wire.ErrKind
+		}
+		s.dropped.Add(1)
+	}
+	return nil
+}
+
+// violated ends the session because the peer broke the protocol.
+func (s *Session) violated(format string, args ...any) {
+	err := status.Errorf(status.Protocol, "the peer broke the protocol: "+format, args...)
+	s.CloseWith(err)
+}
+
+// ofPeer reports whether an id is one that the peer may choose.
+func (s *Session) ofPeer(id uint32) bool { return id&1 != s.calls.parity }
+
+// final gives a final frame to the sink of its call. One for a call that is over is late,
+// not wrong: it is ignored.
+func (s *Session) final(f *Frame) {
+	sink := s.calls.remove(f.ID)
+	if sink == nil {
+		s.dropped.Add(1)
+		return
+	}
+	if f.Kind == wire.KindReply {
+		sink.Final(f, nil)
+		return
+	}
+	sink.Final(nil, parseStatus(f.Payload))
+}
+
+// item gives an item to the stream that it belongs to.
+func (s *Session) item(f *Frame) {
+	if !s.ofPeer(f.ID) {
+		if sink := s.calls.sink(f.ID); sink != nil {
+			sink.Item(f)
+		}
+		return
+	}
+	s.in.mu.Lock()
+	e := s.in.entryLocked(f.ID)
+	var stream *Stream
+	var who Canceller
+	if e != nil {
+		stream, who = e.stream, e.who
+	}
+	s.in.mu.Unlock()
+	if stream != nil {
+		stream.Item(f)
+	} else if p, ok := who.(StreamPeer); ok {
+		p.Item(f)
+	} else {
+		s.dropped.Add(1)
+	}
+}
+
+// oneWay gives an event or a publication to the target of its route.
+func (s *Session) oneWay(f *Frame) {
+	r := s.inRouteOf(f.Route)
+	if r == nil {
+		s.violated("%s on route %d, which is not bound", f.Kind, f.Route)
+		return
+	}
+	n := cost(len(f.Payload))
+	if r.taken >= r.grantedNow() {
+		s.violated("more than the credit was sent on route %d", f.Route)
+		return
+	}
+	r.taken += n
+	f.route = r
+	if r.target != nil {
+		r.target.Receive(s, f)
+	} else {
+		s.dropped.Add(1)
+	}
+	if f.route != nil {
+		r.consume(n, f.Sequence)
+	}
+}
+
+func (r *inRoute) grantedNow() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.granted
+}
+
+// credit gives credit to the stream or route that it is for.
+func (s *Session) credit(f *Frame, c wire.Credit) {
+	if f.ID == 0 {
+		s.out.mu.Lock()
+		if r := s.routes.byNumber(f.Route); r != nil {
+			r.window.grantLocked(c)
+		}
+		s.out.mu.Unlock()
+		return
+	}
+	if !s.ofPeer(f.ID) {
+		if p, ok := s.calls.sink(f.ID).(interface{ Credit(wire.Credit) }); ok {
+			p.Credit(c)
+		}
+		return
+	}
+	s.in.mu.Lock()
+	e := s.in.entryLocked(f.ID)
+	var to any
+	if e != nil && e.stream != nil {
+		to = e.stream
+	} else if e != nil {
+		to = e.who
+	}
+	s.in.mu.Unlock()
+	if p, ok := to.(interface{ Credit(wire.Credit) }); ok {
+		p.Credit(c)
+	}
+}
+
+// cancelled passes a CANCEL on. A call that has been answered is not there any more.
+func (s *Session) cancelled(id uint32, reason *status.Error) {
+	s.in.mu.Lock()
+	e := s.in.entryLocked(id)
+	var found entry
+	if e != nil {
+		found = *e
+	}
+	s.in.mu.Unlock()
+	if found.used {
+		found.cancel(reason)
+	}
+}
+
+// revoked deals with a REVOKE: by the side that accepted the route, or by its owner.
+func (s *Session) revoked(f *Frame) {
+	if f.Flags&wire.FlagEnd == 0 {
+		if r := s.inRouteOf(f.Route); r != nil {
+			s.in.mu.Lock()
+			s.in.routes[f.Route-1] = nil
+			s.in.mu.Unlock()
+		}
+		return
+	}
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	if r := s.routes.byNumber(f.Route); r != nil {
+		r.refused = parseStatus(f.Payload)
+		if r.window.more != nil {
+			close(r.window.more)
+			r.window.more = nil
+		}
+	}
+}
+
+// goaway deals with a GOAWAY: with FlagEnd the session ends now, else the peer drains.
+func (s *Session) goaway(f *Frame) {
+	err := parseStatus(f.Payload)
+	if f.Flags&wire.FlagEnd != 0 {
+		s.mu.Lock()
+		s.away = err
+		s.mu.Unlock()
+		s.fail(err)
+		return
+	}
+	s.draining.Store(true)
+	s.cfg.Log.Debug("peer drains", "peer", s.peer.ID, "reason", err.Message)
+}
+
+// trace logs a frame at debug level.
+func (s *Session) trace(what string, h *wire.Header) {
+	s.cfg.Log.Debug("frame "+what, "peer", s.peer.ID, "kind", h.Kind.String(), "flags", int(h.Flags), "codec", int(h.Codec),
+		"id", h.ID, "route", h.Route, "source", h.Source, "sequence", h.Sequence, "deadline_us", h.Deadline, "bytes", h.Length)
+}

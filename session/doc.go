@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package session turns one transport.Conn into an authenticated conversation of many
+// calls, streams, events and publications at a time, in both directions. It is the only
+// package that puts wire bytes on a Conn. It knows methods and topics only as routes, and
+// nothing of hubs.
+//
+// Dial and Accept shake hands; then one goroutine reads. Where to read on:
+//
+//	handshake.go  preface, HELLO, AUTH, UPGRADE
+//	role.go       who reads, and how the role is moved on     keeper.go  who sees to it
+//	outbox.go     what waits to leave, and who writes it
+//	route.go      outbound routes, events and publications     calls.go, call.go  calls
+//	dispatch.go   inbound frames   inbound.go, serve.go  the peer's routes and calls
+//	stream.go     streams          assemble.go  messages in several frames
+//	context.go    handlers' contexts   ping.go  heartbeat   source.go  who sent it
+//
+// Errors are *status.Error values throughout.
+//
+// package size: one state machine whose parts share the session's locks; a cut would
+// export its insides.
+package session

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Router gives the routes that a peer binds their meaning. Bind runs on the goroutine
+// that reads and must not block.
+type Router interface {
+	// Bind returns what serves the route. What it may do is checked here, once: an error
+	// is what all calls on the route are answered with, and refuses a route for events or
+	// publications. A refused route is asked for again at its next use.
+	Bind(s *Session, b wire.Bind) (Target, error)
+}
+
+// Target serves a route. Its methods run on the goroutine that reads.
+type Target interface {
+	// Call serves a call. It may take its time: after about a millisecond, or when it
+	// waits in a function of this package, another goroutine goes on reading. When it
+	// returns the call must have been answered, or detached.
+	Call(c *Call)
+	// Receive takes an event or a publication, in the order of the lane. It must not
+	// block. Credit for f is given back when it returns, unless it has called Hold.
+	Receive(s *Session, f *Frame)
+}
+
+// Canceller is told when the caller of a detached call gives up or goes away. It is
+// called at most once, must not block, and must not answer the call on its own stack.
+type Canceller interface {
+	Cancelled(reason *status.Error)
+}
+
+// inbound is what the peer has begun: routes, and those calls that outlive the reading of
+// their frame. A call that is answered while the reading goroutine runs its handler never
+// enters the table.
+type inbound struct {
+	mu     sync.Mutex
+	routes []*inRoute // index is number - 1; guarded by mu, written by who reads
+	table  []entry    // by slot of the peer's id
+	count  int
+	queue  []queued
+	waits  atomic.Int32 // length of queue
+	ended  *status.Error
+	idle   chan struct{} // closed when nothing is open; nil if nobody waits
+
+	// owned by who reads
+	partial map[uint64]*assembly
+	bytes   int // in partial
+}
+
+// entry is a call of the peer that is open.
+type entry struct {
+	id     uint32
+	used   bool
+	who    Canceller
+	stream *Stream
+}
+
+// queued is a request that waits for its turn.
+type queued struct {
+	buf  *transport.Buffer
+	call *Call
+}
+
+func (in *inbound) entryLocked(id uint32) *entry {
+	n := slotOf(id)
+	if n >= uint32(len(in.table)) {
+		return nil
+	}
+	e := &in.table[n]
+	if !e.used || e.id != id {
+		return nil
+	}
+	return e
+}
+
+// addLocked enters a call; false if its slot is taken, which a correct peer never does.
+func (in *inbound) addLocked(id uint32, who Canceller, stream *Stream) bool {
+	n := int(slotOf(id))
+	if n >= len(in.table) {
+		in.table = append(in.table, make([]entry, n+1-len(in.table)+len(in.table)/2)...)
+	}
+	if in.table[n].used {
+		return false
+	}
+	in.table[n] = entry{id: id, used: true, who: who, stream: stream}
+	in.count++
+	return true
+}
+
+// removeLocked takes a call out and returns what was entered.
+func (in *inbound) removeLocked(id uint32) (entry, bool) {
+	e := in.entryLocked(id)
+	if e == nil {
+		return entry{}, false
+	}
+	old := *e
+	*e = entry{}
+	in.count--
+	in.notifyLocked()
+	return old, true
+}
+
+// adoptLocked enters the call of a handler that loses the reading goroutine.
+func (in *inbound) adoptLocked(c *Call) {
+	if !c.finished.Load() && !c.entered && !c.detached {
+		c.entered = in.addLocked(c.ID, c, nil)
+	}
+}
+
+// open returns how many calls of the peer are open.
+func (in *inbound) open() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.count + len(in.queue)
+}
+
+// whenIdle returns a channel that is closed when no call of the peer is open.
+func (in *inbound) whenIdle() <-chan struct{} {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.idle == nil {
+		in.idle = make(chan struct{})
+	}
+	ch := in.idle
+	in.notifyLocked()
+	return ch
+}
+
+// notifyLocked tells who waits for idleness.
+func (in *inbound) notifyLocked() {
+	if in.idle != nil && in.count == 0 && len(in.queue) == 0 {
+		close(in.idle)
+		in.idle = nil
+	}
+}
+
+// close cancels everything that is open. Handlers end by their context.
+func (in *inbound) close(reason *status.Error) {
+	in.mu.Lock()
+	in.ended = reason
+	var open []entry
+	for i := range in.table {
+		if in.table[i].used {
+			open = append(open, in.table[i])
+			in.table[i] = entry{}
+		}
+	}
+	in.count = 0
+	waiting := in.queue
+	in.queue = nil
+	in.waits.Store(0)
+	in.mu.Unlock()
+	for _, e := range open {
+		e.cancel(reason)
+	}
+	for _, q := range waiting {
+		q.call.s.cfg.Gate.queued.Add(-1)
+		q.buf.Release()
+	}
+}
+
+func (e *entry) cancel(reason *status.Error) {
+	if e.stream != nil {
+		e.stream.cancelled(reason)
+	}
+	if e.who != nil {
+		e.who.Cancelled(reason)
+	}
+}
+
+// inRoute is a route that the peer has bound.
+type inRoute struct {
+	s    *Session
+	num  uint32
+	bind wire.Bind
+
+	// written by who reads, under in.mu
+	target Target
+	err    *status.Error // why target is nil
+
+	taken uint64 // credit used up by what was received; owned by who reads
+
+	mu       sync.Mutex
+	consumed uint64
+	granted  uint64
+	last     uint64 // lane sequence taken
+}
+
+// bind answers a BIND.
+func (s *Session) bind(h *wire.Header, payload []byte) error {
+	b, err := wire.ParseBind(payload)
+	if err != nil {
+		return err
+	}
+	if h.Route == 0 || h.Route > uint32(s.cfg.MaxRoutes) {
+		return status.Errorf(status.Protocol, "peer bound route %d, allowed are 1 to %d", h.Route, s.cfg.MaxRoutes)
+	}
+	r := &inRoute{s: s, num: h.Route, bind: b, granted: uint64(s.cfg.RouteWindow)}
+	s.resolve(r)
+	in := &s.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for uint32(len(in.routes)) < h.Route {
+		in.routes = append(in.routes, nil)
+	}
+	in.routes[h.Route-1] = r
+	return nil
+}
+
+// resolve asks the router what the route means.
+func (s *Session) resolve(r *inRoute) {
+	var target Target
+	var err error = status.Errorf(status.UnknownMethod, "this side serves nothing: no %s", Describe(r.bind))
+	if r.bind.Class == wire.ClassLabel {
+		err = nil
+	} else if s.cfg.Router != nil {
+		target, err = s.cfg.Router.Bind(s, r.bind)
+	}
+	s.in.mu.Lock()
+	r.target, r.err = target, status.Convert(err)
+	s.in.mu.Unlock()
+	if r.err != nil && r.bind.Class != wire.ClassMethod {
+		s.later(wire.Header{Kind: wire.KindRevoke, Flags: wire.FlagEnd, Route: r.num}, nil, appendStatus(nil, r.err))
+	}
+}
+
+// inRouteOf returns the route a frame came by, nil if it is not bound.
+func (s *Session) inRouteOf(n uint32) *inRoute {
+	// routes is written only by who reads, which is who calls this: no lock is needed.
+	if n == 0 || n > uint32(len(s.in.routes)) {
+		return nil
+	}
+	return s.in.routes[n-1]
+}
+
+// Revoke ends a route that the peer has bound, with a reason: permission was withdrawn,
+// or the target is gone. The peer may bind it anew.
+func (s *Session) Revoke(target Target, reason *status.Error) {
+	s.in.mu.Lock()
+	var nums []uint32
+	for _, r := range s.in.routes {
+		if r != nil && r.target == target {
+			nums = append(nums, r.num)
+		}
+	}
+	s.in.mu.Unlock()
+	for _, n := range nums {
+		s.control(wire.Header{Kind: wire.KindRevoke, Flags: wire.FlagEnd, Route: n}, appendStatus(nil, reason))
+	}
+}
+
+// Hold keeps the credit of an event or publication. The returned function gives it back,
+// from any goroutine, exactly once.
+func (f *Frame) Hold() *Held {
+	h := &Held{r: f.route, n: cost(len(f.Payload)), seq: f.Sequence}
+	f.route = nil
+	return h
+}
+
+// Held is the credit of a message that has been received but not consumed.
+type Held struct {
+	r   *inRoute
+	n   uint64
+	seq uint64
+}
+
+// Consumed gives the credit back.
+func (h *Held) Consumed() { h.r.consume(h.n, h.seq) }
+
+// consume gives credit back and tells the peer once half a window has gathered.
+func (r *inRoute) consume(n, seq uint64) {
+	window := uint64(r.s.cfg.RouteWindow)
+	r.mu.Lock()
+	r.consumed += n
+	r.last = max(r.last, seq)
+	limit := r.consumed + window
+	if limit-r.granted < window/2 {
+		r.mu.Unlock()
+		return
+	}
+	r.granted = limit
+	last := r.last
+	r.mu.Unlock()
+	r.s.control(wire.Header{Kind: wire.KindCredit, Route: r.num}, wire.AppendCredit(nil, wire.Credit{Limit: limit, Acked: last}))
+}

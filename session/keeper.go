@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"sync"
+	"time"
+)
+
+// tick is how often a Keeper looks while there is anything to look after. The operating
+// system rounds it up to about a millisecond in an idle process.
+const tick = 500 * time.Microsecond
+
+// Keeper looks after sessions whose receiver role is with somebody who should not keep it
+// for long: a handler that runs on the reading goroutine, a caller that reads its own
+// reply, or nobody. It takes the role away after about a millisecond, as Go's scheduler
+// retakes a P from a goroutine in a system call. Its one goroutine runs only while a
+// session is in such a state, so an idle process pays nothing. The zero value is ready
+// and safe for concurrent use.
+type Keeper struct {
+	mu      sync.Mutex
+	wards   []*Session
+	running bool
+}
+
+// processKeeper serves all sessions that name no other: one goroutine for the process
+// instead of one timer per session is the point of a Keeper.
+var processKeeper Keeper
+
+// watch puts s into the Keeper's care. The caller has set s.watched.
+func (k *Keeper) watch(s *Session) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.wards = append(k.wards, s)
+	if !k.running {
+		k.running = true
+		go k.run()
+	}
+}
+
+func (k *Keeper) run() {
+	var batch []*Session
+	timer := time.NewTimer(tick)
+	defer timer.Stop()
+	for {
+		<-timer.C
+		var ok bool
+		if batch, ok = k.collect(batch[:0]); !ok {
+			return
+		}
+		for _, s := range batch {
+			if !s.inspect() {
+				k.drop(s)
+			}
+		}
+		timer.Reset(tick)
+	}
+}
+
+// collect copies the wards; false means that there are none and the goroutine ends.
+func (k *Keeper) collect(batch []*Session) ([]*Session, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.wards) == 0 {
+		k.running = false
+		return nil, false
+	}
+	return append(batch, k.wards...), true
+}
+
+// drop ends the care for s, unless it needs it again by now.
+func (k *Keeper) drop(s *Session) {
+	s.watched.Store(false)
+	if s.needsKeeper() && s.watched.CompareAndSwap(false, true) {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, w := range k.wards {
+		if w == s {
+			last := len(k.wards) - 1
+			k.wards[i], k.wards[last] = k.wards[last], nil
+			k.wards = k.wards[:last]
+			return
+		}
+	}
+}

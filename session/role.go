@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/plexus-ipc/plexus/transport"
+)
+
+// The receiver role says who reads the connection:
+//
+//	         a frequent lone caller is seen; its reply is delivered
+//	reader ─────────────────────────────────────────────────────────► nobody
+//	 ▲  ▲                                                              │  ▲
+//	 │  └── Keeper: nobody came for a tick ◄───────────────────────────┤  │ reply read, nothing
+//	 │                                                       a caller   │  │ else under way
+//	 │                                                       claims it  ▼  │
+//	 └── others wait, too, or Keeper: the reply is late ◄──────────── caller
+//
+// A caller that reads its own reply saves one wake-up of a goroutine, which is half of
+// the time of a call over a socket. Whoever is reader goroutine runs inline handlers; a
+// handler that takes long, or blocks in a call of its own, loses the role to a new
+// goroutine and goes on without it.
+const (
+	roleReader int32 = iota // the reader goroutine reads, or is about to
+	roleNobody              // left to callers for a short while
+	roleCaller              // a caller waits for its own reply
+)
+
+// streakNeeded is how many quick lone calls in a row make the reader rest.
+const streakNeeded = 4
+
+// quick is how soon a call must follow the one before to count as frequent.
+const quick = 200 * time.Microsecond
+
+type role struct {
+	state  atomic.Int32
+	claims atomic.Uint32 // counts claims by callers, for the Keeper
+	wake   chan struct{} // makes the resting reader take over
+	turn   atomic.Pointer[turn]
+	rests  atomic.Bool // the reader shall rest after the next lone reply
+
+	callerTurn turn // of whoever is roleCaller
+
+	// by whoever calls alone; a race between two callers does no harm but is avoided
+	// by the atomics
+	streak  atomic.Int32
+	lastEnd atomic.Int64
+
+	// seen by the Keeper at its last tick; owned by it
+	seenClaims uint32
+	seenTurn   *turn
+	seenState  uint32
+	lateTicks  int
+}
+
+// turn is one activation of a reading goroutine. Its state counts the handlers run and
+// tells whether one is running and whether the role has been taken away meanwhile.
+type turn struct {
+	s       *Session
+	state   atomic.Uint32
+	current atomic.Pointer[Call] // what the running handler serves
+	frame   Frame
+	call    Call // used for one unary call after the other
+	// contexts not handed out yet: they are allocated many at a time and never used twice
+	contexts []callContext
+}
+
+const (
+	turnRuns  = 1 // a handler is running
+	turnLost  = 2 // the role has been taken away
+	turnCount = 4 // one more handler
+)
+
+// read is the reader goroutine: the one that has the role, or rests until it gets it back.
+func (s *Session) read(t *turn) {
+	defer s.wg.Done()
+	s.role.turn.Store(t)
+	for {
+		buf, err := s.receive()
+		if err != nil {
+			if errors.Is(err, transport.ErrInterrupted) {
+				continue
+			}
+			s.fail(s.lost("receive", err))
+			return
+		}
+		s.dispatch(t, buf)
+		if t.state.Load()&turnLost != 0 {
+			s.finishLost(t)
+			return
+		}
+		if s.role.rests.Load() && !s.rest() {
+			return
+		}
+	}
+}
+
+// receive flushes what must not wait and returns the next frame.
+func (s *Session) receive() (*transport.Buffer, error) {
+	if s.ready == nil || !s.ready.Ready() {
+		s.flush(false)
+		if s.dirty.any.Load() {
+			s.dirty.flush()
+		}
+	}
+	b, err := s.conn.Recv()
+	if err == nil {
+		s.received.Add(1)
+	}
+	return b, err
+}
+
+// rest leaves the role to callers, if nothing but their calls is going on, and returns
+// when it has it back; false means that the session has ended.
+func (s *Session) rest() bool {
+	if s.calls.pending.Load() != 0 || s.in.open() != 0 || s.ready.Ready() {
+		return true
+	}
+	s.role.rests.Store(false)
+	s.role.streak.Store(0)
+	s.flush(false)
+	s.role.claims.Add(1)
+	s.leaveToNobody()
+	s.keep()
+	select {
+	case <-s.role.wake:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+// claim takes the role for a caller, if nobody has it.
+func (s *Session) claim() bool {
+	if s.role.state.Load() != roleNobody || !s.role.state.CompareAndSwap(roleNobody, roleCaller) {
+		return false
+	}
+	s.role.claims.Add(1)
+	s.keep()
+	return true
+}
+
+// unclaim leaves the role again: to nobody if all is quiet, else to the reader.
+func (s *Session) unclaim(quiet bool) {
+	if quiet && s.calls.pending.Load() == 0 && s.in.open() == 0 && !s.ready.Ready() {
+		s.leaveToNobody()
+		return
+	}
+	s.role.state.Store(roleReader)
+	s.wakeReader()
+}
+
+// leaveToNobody leaves the role, but not if a call has begun in between that relies on a
+// reader.
+func (s *Session) leaveToNobody() {
+	s.role.state.Store(roleNobody)
+	if s.calls.pending.Load() != 0 && s.role.state.CompareAndSwap(roleNobody, roleReader) {
+		s.wakeReader()
+	}
+}
+
+func (s *Session) wakeReader() {
+	select {
+	case s.role.wake <- struct{}{}:
+	default:
+	}
+}
+
+// readOwn reads until w has its final frame, on behalf of the caller who has claimed the
+// role. It gives up, leaving the role to the reader, when the Keeper finds it too slow.
+func (s *Session) readOwn(w *waiter) {
+	t := &s.role.callerTurn
+	for w.state.Load() != waiterDone {
+		b, err := s.conn.Recv()
+		if err != nil {
+			if !errors.Is(err, transport.ErrInterrupted) {
+				s.fail(s.lost("receive", err))
+			}
+			s.unclaim(false)
+			return
+		}
+		s.received.Add(1)
+		s.dispatch(t, b)
+	}
+	s.unclaim(true)
+}
+
+// noteLone counts quick lone calls, seen by a caller that had to wait for the reader.
+func (s *Session) noteLone(began time.Time) {
+	if s.interrupt == nil || s.ready == nil {
+		return
+	}
+	end := s.role.lastEnd.Load()
+	if began.UnixNano()-end > int64(quick) {
+		s.role.streak.Store(0)
+		return
+	}
+	if s.role.streak.Add(1) >= streakNeeded && s.calls.streams.Load() == 0 {
+		s.role.rests.Store(true)
+	}
+}
+
+// keep makes sure that the Keeper looks after the session.
+func (s *Session) keep() {
+	if !s.watched.Load() && s.watched.CompareAndSwap(false, true) {
+		s.cfg.Keeper.watch(s)
+	}
+}
+
+// needsKeeper reports whether the role is with somebody who may not keep it.
+func (s *Session) needsKeeper() bool {
+	select {
+	case <-s.done:
+		return false
+	default:
+	}
+	if s.role.state.Load() != roleReader {
+		return true
+	}
+	t := s.role.turn.Load()
+	return t != nil && t.state.Load()&(turnRuns|turnLost) == turnRuns
+}
+
+// inspect is the Keeper's look at the session, once per tick. It returns false when there
+// is nothing to look after any more.
+func (s *Session) inspect() bool {
+	r := &s.role
+	if s.errIfEnded() {
+		return false
+	}
+	switch r.state.Load() {
+	case roleNobody:
+		if claims := r.claims.Load(); claims != r.seenClaims {
+			r.seenClaims = claims
+		} else if r.state.CompareAndSwap(roleNobody, roleReader) {
+			s.wakeReader()
+		}
+		return true
+	case roleCaller:
+		if claims := r.claims.Load(); claims != r.seenClaims {
+			r.seenClaims = claims
+		} else {
+			s.interrupt.Interrupt()
+		}
+		return true
+	}
+	t := r.turn.Load()
+	state := t.state.Load()
+	if t != r.seenTurn || state != r.seenState {
+		r.seenTurn, r.seenState = t, state
+		return true
+	}
+	if state&(turnRuns|turnLost) == turnRuns {
+		t.take(state)
+		return true
+	}
+	return false
+}
+
+func (s *Session) errIfEnded() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// take moves the role from a running handler to a new goroutine, unless the handler has
+// just ended. The call is entered into the table of running calls, where a CANCEL finds it.
+func (t *turn) take(state uint32) bool {
+	s := t.s
+	s.in.mu.Lock()
+	if !t.state.CompareAndSwap(state, state|turnLost) {
+		s.in.mu.Unlock()
+		return false
+	}
+	s.in.adoptLocked(t.current.Load())
+	s.in.mu.Unlock()
+	s.cfg.Gate.running.Add(1)
+	s.wg.Add(1)
+	go s.read(newTurn(s))
+	return true
+}
+
+func newTurn(s *Session) *turn {
+	t := &turn{s: s}
+	t.current.Store(&t.call)
+	return t
+}
+
+// handOff moves the role on before the goroutine blocks, if ctx is that of a handler
+// which runs on the reading goroutine.
+func handOff(ctx context.Context) {
+	if t, ok := ctx.Value(turnKey{}).(*turn); ok {
+		t.handOff()
+	}
+}
+
+func (t *turn) handOff() {
+	if state := t.state.Load(); state&(turnRuns|turnLost) == turnRuns {
+		t.take(state)
+	}
+}
+
+type turnKey struct{}

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Route leads from this session to one method, event or topic of the peer. It costs
+// nothing until it is used; then it takes a number, announced by a BIND frame that
+// travels with the first message. When the peer's table is full, the number of a route
+// not used lately is taken over. A Route is safe for concurrent use.
+type Route struct {
+	s    *Session
+	bind wire.Bind
+
+	// guarded by s.out.mu
+	num       uint32 // 0: not bound now
+	used      bool   // since the clock hand last passed
+	again     bool   // the peer refused it: announce it anew at the next use
+	confirmed bool   // the peer has accepted it (events and topics)
+	refused   *status.Error
+	sequence  uint64
+	window    window
+	turn      chan struct{} // holds a token while nobody sends a long message; nil until needed
+}
+
+// window is the sender's half of credit.
+type window struct {
+	sent, limit uint64
+	acked       uint64
+	more        chan struct{} // closed when limit grows; nil if nobody waits
+}
+
+// Route returns a route of the given meaning.
+func (s *Session) Route(b wire.Bind) *Route { return &Route{s: s, bind: b} }
+
+// Bind returns the route's meaning.
+func (r *Route) Bind() wire.Bind { return r.bind }
+
+// Session returns the session that the route belongs to.
+func (r *Route) Session() *Session { return r.s }
+
+// routes is the table of bound outbound routes; guarded by out.mu.
+type routes struct {
+	bound []*Route // index is number - 1
+	max   uint32
+	hand  int // the clock hand
+}
+
+// bindLocked makes sure that r has a number, in order with what is appended after it.
+func (s *Session) bindLocked(r *Route) {
+	r.used = true
+	if r.num != 0 && !r.again {
+		return
+	}
+	t := &s.routes
+	if r.again {
+		r.again = false
+	} else if uint32(len(t.bound)) < t.max {
+		t.bound = append(t.bound, r)
+		r.num = uint32(len(t.bound))
+	} else {
+		r.num = t.evict(r)
+	}
+	r.window = window{limit: s.peer.limits.Route, acked: r.window.acked}
+	s.appendLocked(wire.Header{Kind: wire.KindBind, Route: r.num}, nil, wire.AppendBind(nil, r.bind))
+}
+
+// evict takes over the number of a route that has not been used since the hand last
+// passed. Rebinding a number is safe: frames are read in the order they are sent.
+func (t *routes) evict(r *Route) uint32 {
+	for {
+		i := t.hand
+		t.hand = (t.hand + 1) % len(t.bound)
+		old := t.bound[i]
+		if old.used || old.turn != nil && len(old.turn) == 0 {
+			old.used = false
+			continue
+		}
+		old.num, old.confirmed = 0, false
+		t.bound[i] = r
+		return uint32(i + 1)
+	}
+}
+
+// byNumberLocked returns the bound route with a number, or nil.
+func (t *routes) byNumber(n uint32) *Route {
+	if n == 0 || n > uint32(len(t.bound)) {
+		return nil
+	}
+	return t.bound[n-1]
+}
+
+// check tells the sender what no receiver would take.
+func (r *Route) check(m *Message) error {
+	if limit := r.s.peer.limits.Message; uint64(len(m.Payload)) > limit {
+		return status.Errorf(status.TooLarge, "message of %d bytes for %s, the peer takes at most %d: send less at a time or use a stream",
+			len(m.Payload), r, limit)
+	}
+	return nil
+}
+
+// String returns the route's meaning as people write it.
+func (r *Route) String() string { return Describe(r.bind) }
+
+// Describe returns a route's meaning as people write it: class and channel/name.
+func Describe(b wire.Bind) string {
+	s := b.Class.String() + " " + b.Name
+	if b.Channel != "" {
+		s = b.Class.String() + " " + b.Channel + "/" + b.Name
+	}
+	if b.Target != "" {
+		s += " at " + b.Target
+	}
+	return s
+}
+
+// Start sends the request of a call without streams and returns its id. sink.Final is
+// called exactly once, unless Start itself fails. It blocks only while the outbox is
+// full. Blocking calls, the async form and a hub's forwarding stand on it.
+func (r *Route) Start(ctx context.Context, m Message, sink Sink) (uint32, error) {
+	id, err := r.begin(ctx, &m, sink, wire.Unary, wire.FlagEnd)
+	if err == nil {
+		r.s.flush(r.s.calls.pending.Load() > 1)
+	}
+	return id, err
+}
+
+// Cancel tells the peer that nobody waits for the answer to a call any more. The final
+// frame still comes to the sink.
+func (r *Route) Cancel(id uint32) {
+	r.s.control(wire.Header{Kind: wire.KindCancel, ID: id}, nil)
+}
+
+// begin appends a CALL. It does not flush.
+func (r *Route) begin(ctx context.Context, m *Message, sink Sink, shape wire.Shape, flags wire.Flags) (uint32, error) {
+	s := r.s
+	if err := r.check(m); err != nil {
+		return 0, err
+	}
+	ext, err := m.extensions()
+	if err != nil {
+		return 0, err
+	}
+	deadline := m.Deadline
+	if deadline == 0 {
+		if deadline, err = remaining(ctx); err != nil {
+			return 0, err
+		}
+	}
+	if s.draining.Load() {
+		return 0, s.goneAway()
+	}
+	if err := s.waitRoom(ctx); err != nil {
+		return 0, err
+	}
+	id, err := s.calls.add(sink, shape != wire.Unary)
+	if err != nil {
+		s.out.mu.Unlock()
+		return 0, err
+	}
+	s.bindLocked(r)
+	h := wire.Header{
+		Kind: wire.KindCall, Flags: flags, Codec: m.Codec, ID: id, Route: r.num, Source: m.Source,
+		Deadline: deadline, Bits: wire.MakeBits(m.Priority, shape, m.Idempotent),
+	}
+	s.appendMessage(ctx, h, ext, m.Payload)
+	return id, nil
+}
+
+// appendMessage appends a message and unlocks out.mu. A long one is appended fragment by
+// fragment, each as soon as there is room, so that others get their turn in between.
+func (s *Session) appendMessage(ctx context.Context, h wire.Header, ext, payload []byte) {
+	if h.Source != 0 {
+		s.introduceLocked(h.Source)
+	}
+	flags := h.Flags
+	for len(payload) > fragmentSize {
+		h.Flags = flags&^wire.FlagEnd | wire.FlagMore
+		s.appendLocked(h, ext, payload[:fragmentSize])
+		payload, ext = payload[fragmentSize:], nil
+		s.out.mu.Unlock()
+		s.flush(false)
+		if s.waitRoom(ctx) != nil {
+			s.withdraw(h)
+			return
+		}
+	}
+	h.Flags = flags
+	s.appendLocked(h, ext, payload)
+	s.out.mu.Unlock()
+}
+
+// withdraw tells the peer that the rest of a message will not come.
+func (s *Session) withdraw(h wire.Header) {
+	s.control(wire.Header{Kind: wire.KindAbort, ID: h.ID, Route: h.Route}, nil)
+}
+
+// remaining returns the time that ctx leaves, in microseconds, 0 for no end.
+func remaining(ctx context.Context) (uint32, error) {
+	d, ok := ctx.Deadline()
+	if !ok {
+		if ctx.Err() != nil {
+			return 0, ctxError(ctx)
+		}
+		return 0, nil
+	}
+	left := time.Until(d)
+	if left <= 0 || ctx.Err() != nil {
+		return 0, status.Errorf(status.DeadlineExceeded, "the time was up before the call was sent: %w", context.DeadlineExceeded)
+	}
+	return uint32(min(max(left.Microseconds(), 1), math.MaxUint32)), nil
+}
+
+// Emit implements Emitter for routes of the classes event, broadcast and topic.
+func (r *Route) Emit(ctx context.Context, m Message) error {
+	s := r.s
+	if err := r.check(&m); err != nil {
+		return err
+	}
+	ext, err := m.extensions()
+	if err != nil {
+		return err
+	}
+	if err := r.confirm(ctx); err != nil {
+		return err
+	}
+	release, err := r.waitCredit(ctx, len(m.Payload))
+	if err != nil {
+		return err
+	}
+	r.window.sent += cost(len(m.Payload))
+	r.sequence++
+	h := wire.Header{
+		Kind: wire.KindEvent, Flags: wire.FlagOneWay, Codec: m.Codec, Route: r.num, Source: m.Source,
+		Sequence: r.sequence, Bits: wire.MakeBits(m.Priority, 0, false),
+	}
+	if r.bind.Class == wire.ClassTopic {
+		h.Kind = wire.KindPublish
+	}
+	if m.Sequence != 0 {
+		h.Sequence = m.Sequence
+	}
+	s.appendMessage(ctx, h, ext, m.Payload)
+	if release {
+		r.turn <- struct{}{}
+	}
+	s.flushOneWay()
+	return nil
+}
+
+// flushOneWay leaves the flush to the flusher, unless much has been collected.
+func (s *Session) flushOneWay() {
+	o := &s.out
+	o.mu.Lock()
+	size, writing := len(o.buf), o.writing
+	if !writing && size < oneWayFlush {
+		s.wakeFlusherLocked()
+	}
+	o.mu.Unlock()
+	if !writing && size >= oneWayFlush {
+		s.flush(false)
+	}
+}
+
+// waitCredit returns with out.mu locked, r bound and credit and room for a message of n
+// bytes. If it is a long one, the route is the caller's until it has put the token back.
+func (r *Route) waitCredit(ctx context.Context, n int) (bool, error) {
+	s := r.s
+	for {
+		if err := s.waitRoom(ctx); err != nil {
+			return false, err
+		}
+		s.bindLocked(r)
+		wait := r.window.waitLocked()
+		long := n > fragmentSize
+		if wait == nil && (long || r.turn != nil) {
+			ok, err := r.takeTurn(ctx, long)
+			if ok || err != nil {
+				return long, err
+			}
+			continue
+		}
+		if wait == nil {
+			return false, nil
+		}
+		s.out.mu.Unlock()
+		s.flush(false)
+		handOff(ctx)
+		select {
+		case <-wait:
+		case <-s.done:
+			return false, s.closedError()
+		case <-ctx.Done():
+			return false, ctxError(ctx)
+		}
+	}
+}
+
+// waitLocked returns nil if a message may be sent, else what is closed when more may.
+// A message may begin as long as the limit is not reached, so that one of any length
+// gets through.
+func (w *window) waitLocked() chan struct{} {
+	if w.sent < w.limit {
+		return nil
+	}
+	if w.more == nil {
+		w.more = make(chan struct{})
+	}
+	return w.more
+}
+
+func (w *window) grantLocked(c wire.Credit) {
+	w.acked = max(w.acked, c.Acked)
+	if c.Limit <= w.limit {
+		return
+	}
+	w.limit = c.Limit
+	if w.more != nil {
+		close(w.more)
+		w.more = nil
+	}
+}
+
+// takeTurn waits until no long message is under way on the route: fragments of one must
+// not be mixed with another message. It is called with out.mu locked and returns true
+// with it locked; false means that it had to wait and everything is to be checked again.
+func (r *Route) takeTurn(ctx context.Context, keep bool) (bool, error) {
+	if r.turn == nil {
+		r.turn = make(chan struct{}, 1)
+		r.turn <- struct{}{}
+	}
+	select {
+	case <-r.turn:
+		if !keep {
+			r.turn <- struct{}{}
+		}
+		return true, nil
+	default:
+	}
+	r.s.out.mu.Unlock()
+	r.s.flush(false)
+	handOff(ctx)
+	select {
+	case <-r.turn:
+		r.turn <- struct{}{}
+		return false, nil
+	case <-r.s.done:
+		return false, r.s.closedError()
+	case <-ctx.Done():
+		return false, ctxError(ctx)
+	}
+}
+
+// confirm makes the first use of an event or topic route wait until the peer has read
+// the BIND and, if it did not like it, refused: the answer to a PING sent after the BIND
+// comes after the REVOKE.
+func (r *Route) confirm(ctx context.Context) error {
+	s := r.s
+	s.out.lock()
+	if s.out.closed {
+		s.out.mu.Unlock()
+		return s.closedError()
+	}
+	if r.confirmed && r.refused == nil {
+		s.out.mu.Unlock()
+		return nil
+	}
+	if err := r.refusalLocked(); err != nil {
+		s.out.mu.Unlock()
+		return err
+	}
+	s.bindLocked(r)
+	s.out.mu.Unlock()
+	if err := s.Ping(ctx); err != nil {
+		return err
+	}
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	if err := r.refusalLocked(); err != nil {
+		return err
+	}
+	r.confirmed = true
+	return nil
+}
+
+// refusalLocked returns the peer's refusal, once; the next use asks anew.
+func (r *Route) refusalLocked() error {
+	err := r.refused
+	if err == nil {
+		return nil
+	}
+	r.refused, r.confirmed, r.again = nil, false, true
+	return err
+}
+
+// Call implements Invoker.
+func (r *Route) Call(ctx context.Context, m Message, dst []byte) (Reply, error) {
+	return r.s.call(ctx, r, &m, dst)
+}

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Call is a call of the peer, as a Target gets it. It is the Target's until its Call
+// method returns, and answered exactly once: by Reply or Fail, or later by
+// Session.Answer or Session.Refuse if it has been detached.
+type Call struct {
+	Frame
+	s        *Session
+	t        *turn
+	finished atomic.Bool
+	entered  bool // in the table; guarded by in.mu
+	detached bool
+	ctx      *callContext
+	stream   *Stream
+	reason   atomic.Pointer[status.Error] // why it was cancelled
+}
+
+// Session returns the session that the call came by.
+func (c *Call) Session() *Session { return c.s }
+
+// Route returns the meaning of the route that the call came by.
+func (c *Call) Route() wire.Bind { return c.route.bind }
+
+// Reply answers the call. What is longer than the caller takes becomes a failure.
+func (c *Call) Reply(m Message) error {
+	ext, err := m.extensions()
+	if limit := c.s.peer.limits.Message; err == nil && uint64(len(m.Payload)) > limit {
+		err = status.Errorf(status.TooLarge, "the answer has %d bytes, the caller takes at most %d: answer with a stream", len(m.Payload), limit)
+	}
+	if err != nil {
+		c.Fail(err)
+		return err
+	}
+	return c.finish(wire.Header{Kind: wire.KindReply, Flags: wire.FlagEnd, Codec: m.Codec, ID: c.ID}, ext, m.Payload)
+}
+
+// Fail answers the call with an error.
+func (c *Call) Fail(err error) {
+	c.finish(wire.Header{Kind: wire.KindFail, Flags: wire.FlagEnd, ID: c.ID}, nil, appendStatus(nil, status.Convert(err)))
+}
+
+func (c *Call) finish(h wire.Header, ext, payload []byte) error {
+	if c.detached || c.finished.Swap(true) {
+		return status.Errorf(status.FailedPrecondition, "the call has been answered or detached already")
+	}
+	inline := c.t.state.Load()&turnLost == 0 && c.stream == nil
+	if !inline {
+		c.s.in.remove(c)
+	}
+	c.s.later(h, ext, payload)
+	if !inline {
+		c.s.flush(c.s.cfg.Gate.Running() > 1)
+	}
+	return nil
+}
+
+// remove takes a call that is being answered out of the table.
+func (in *inbound) remove(c *Call) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if c.entered {
+		in.removeLocked(c.ID)
+		c.entered = false
+	}
+}
+
+// Detach lets the call outlive the Target's Call method: it is answered with
+// Session.Answer or Session.Refuse, by its ID. who is told if the caller gives up; if it
+// is also a StreamPeer it gets the caller's items and credit. false means that the
+// session has ended or the id is in use: the call is over.
+func (c *Call) Detach(who Canceller) bool {
+	in := &c.s.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	c.detached = true
+	if c.entered {
+		e := in.entryLocked(c.ID)
+		if e == nil {
+			return false
+		}
+		e.who = who
+		return true
+	}
+	return in.ended == nil && in.addLocked(c.ID, who, nil)
+}
+
+// StreamPeer is what a Canceller may also be: it takes what the caller of a detached call
+// sends. The methods run on the goroutine that reads and must not block.
+type StreamPeer interface {
+	Item(f *Frame)
+	Credit(c wire.Credit)
+}
+
+// Answer sends the final frame of a detached call; false if the call is over already.
+func (s *Session) Answer(id uint32, m Message) bool {
+	return s.answer(wire.Header{Kind: wire.KindReply, Flags: wire.FlagEnd, Codec: m.Codec, ID: id, Source: m.Source}, m.Ext, m.Payload)
+}
+
+// Refuse is Answer with an error.
+func (s *Session) Refuse(id uint32, err error) bool {
+	return s.answer(wire.Header{Kind: wire.KindFail, Flags: wire.FlagEnd, ID: id}, nil, appendStatus(nil, status.Convert(err)))
+}
+
+func (s *Session) answer(h wire.Header, ext, payload []byte) bool {
+	s.in.mu.Lock()
+	_, ok := s.in.removeLocked(h.ID)
+	s.in.mu.Unlock()
+	if ok {
+		s.later(h, ext, payload)
+	}
+	return ok
+}
+
+// FlushAfter has what was appended to another session by Answer, Refuse or Forward
+// flushed once s has read all that it can read without waiting. A forwarder calls it for
+// the session that a frame has gone to, on the goroutine that reads s.
+func (s *Session) FlushAfter(to *Session) {
+	s.dirty.mu.Lock()
+	defer s.dirty.mu.Unlock()
+	for _, d := range s.dirty.list {
+		if d == to {
+			return
+		}
+	}
+	s.dirty.list = append(s.dirty.list, to)
+	s.dirty.any.Store(true)
+}
+
+// FlushNow flushes what was appended, for a forwarder that is not reading.
+func (s *Session) FlushNow() { s.flush(false) }
+
+// dirty are the sessions to flush before the reader waits.
+type dirty struct {
+	any  atomic.Bool // there may be some
+	mu   sync.Mutex
+	list []*Session
+}
+
+// flush empties the list. It is small: one entry per destination of a batch.
+func (d *dirty) flush() {
+	d.mu.Lock()
+	list := d.list
+	d.list = nil
+	d.any.Store(false)
+	d.mu.Unlock()
+	for i, to := range list {
+		to.flush(false)
+		list[i] = nil
+	}
+	d.mu.Lock()
+	if d.list == nil {
+		d.list = list[:0]
+	}
+	d.mu.Unlock()
+}
+
+// Forward sends an item of a stream on, for a forwarder that keeps to the receiver's
+// credit itself.
+func (s *Session) Forward(id uint32, f *Frame) {
+	s.later(wire.Header{
+		Kind: wire.KindData, Flags: f.Flags &^ wire.FlagMore, Codec: f.Codec, ID: id, Source: f.Source,
+		Sequence: f.Sequence, Bits: f.Bits,
+	}, f.Ext, f.Payload)
+}
+
+// ForwardCredit sends credit on.
+func (s *Session) ForwardCredit(id uint32, c wire.Credit) {
+	s.later(wire.Header{Kind: wire.KindCredit, ID: id}, nil, wire.AppendCredit(nil, c))
+}
+
+// Cancelled implements Canceller for a call whose handler runs.
+func (c *Call) Cancelled(reason *status.Error) {
+	c.reason.Store(reason)
+	c.s.in.mu.Lock()
+	ctx := c.ctx
+	c.s.in.mu.Unlock()
+	if ctx != nil {
+		ctx.cancel(reason)
+	}
+}
+
+// request deals with a CALL.
+func (s *Session) request(t *turn, f *Frame) {
+	f.route = s.inRouteOf(f.Route)
+	if f.route == nil {
+		s.refuse(f, status.Errorf(status.Protocol, "route %d is not bound", f.Route))
+		return
+	}
+	if f.route.err != nil {
+		s.resolve(f.route)
+	}
+	if f.route.err != nil {
+		s.refuse(f, f.route.err)
+		return
+	}
+	if s.draining.Load() {
+		s.refuse(f, &status.Error{Code: status.Unavailable, Message: "the other side is shutting down"})
+		return
+	}
+	if t == &s.role.callerTurn || s.mustQueue() {
+		s.enqueue(f)
+		return
+	}
+	if f.Shape() == wire.Unary {
+		t.call.reset(s, t, f)
+		s.run(t, &t.call)
+		return
+	}
+	c := &Call{} // it is entered in the table, so it is never used again
+	c.reset(s, t, f)
+	t.current.Store(c)
+	s.run(t, c)
+	t.current.Store(&t.call)
+}
+
+func (s *Session) refuse(f *Frame, err *status.Error) {
+	s.later(wire.Header{Kind: wire.KindFail, Flags: wire.FlagEnd, ID: f.ID}, nil, appendStatus(nil, err))
+}
+
+// reset makes c the call that has come with f. A Call is used again by its turn as long
+// as the turn has not been lost.
+func (c *Call) reset(s *Session, t *turn, f *Frame) {
+	c.Frame, c.s, c.t = *f, s, t
+	c.entered, c.detached, c.ctx, c.stream = false, false, nil, nil
+	c.finished.Store(false)
+	if c.reason.Load() != nil {
+		c.reason.Store(nil)
+	}
+}
+
+// run has the target serve c, on the goroutine that reads or one of its own.
+func (s *Session) run(t *turn, c *Call) {
+	state := t.state.Load()
+	t.state.Store(state | turnRuns)
+	if state&turnLost == 0 {
+		s.keep()
+	}
+	c.serve()
+	if c.ctx != nil {
+		c.ctx.cancel(errCallOver)
+	}
+	t.state.CompareAndSwap(state|turnRuns, state+turnCount)
+}
+
+var errCallOver = &status.Error{Code: status.Cancelled, Message: "the call has been answered"}
+
+// serve runs the target. A panic fails the call and nothing else.
+func (c *Call) serve() {
+	defer func() {
+		if p := recover(); p != nil {
+			c.s.cfg.Log.Error("handler panicked", "route", Describe(c.route.bind), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			c.Fail(status.Errorf(status.Internal, "the handler of %s panicked", Describe(c.route.bind)))
+		}
+	}()
+	c.route.target.Call(c)
+	if !c.detached && !c.finished.Load() {
+		c.Fail(status.Errorf(status.Internal, "the handler of %s returned without an answer", Describe(c.route.bind)))
+	}
+}
+
+// finishLost ends a goroutine that has lost the reading role to another.
+func (s *Session) finishLost(*turn) {
+	s.cfg.Gate.leave()
+	s.flush(false)
+	s.serveQueued()
+}
+
+// mustQueue reports whether a request has to wait: others do, too many handlers run, or
+// the peer does not take the answers it has.
+func (s *Session) mustQueue() bool {
+	if !s.cfg.Gate.open() || s.out.full() {
+		return true
+	}
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return len(s.in.queue) > 0
+}
+
+// enqueue keeps a request for later, or refuses it.
+func (s *Session) enqueue(f *Frame) {
+	if !s.cfg.Gate.enqueue() {
+		s.refuse(f, status.Errorf(status.Overloaded, "%d requests wait already: try again later", s.cfg.Gate.Queued()))
+		return
+	}
+	buf := f.Take()
+	c := &Call{}
+	c.reset(s, newTurn(s), f)
+	c.t.current.Store(c)
+	c.t.state.Store(turnLost)
+	c.buf = buf
+	in := &s.in
+	in.mu.Lock()
+	ok := in.ended == nil && in.addLocked(c.ID, c, nil)
+	c.entered = ok
+	if ok {
+		in.queue = append(in.queue, queued{buf: buf, call: c})
+		in.waits.Add(1)
+	}
+	in.mu.Unlock()
+	if !ok {
+		s.cfg.Gate.queued.Add(-1)
+		buf.Release()
+		return
+	}
+	s.serveQueued()
+}
+
+// serveQueued starts a goroutine that serves waiting requests, if there are any and they
+// may be served. It is called whenever what they wait for may have come: room in the
+// outbox, or the end of a handler.
+func (s *Session) serveQueued() {
+	in := &s.in
+	if in.waits.Load() == 0 || s.out.full() {
+		return
+	}
+	gate := s.cfg.Gate
+	if !gate.open() {
+		gate.await(s)
+		if !gate.open() {
+			return
+		}
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.queue) == 0 || in.ended != nil {
+		return
+	}
+	s.wg.Add(1) // under mu: in.close, after which Wait may return, has not run yet
+	gate.running.Add(1)
+	go s.worker()
+}
+
+// worker serves waiting requests until none is left or none may be served.
+func (s *Session) worker() {
+	defer s.wg.Done()
+	defer s.cfg.Gate.leave()
+	for !s.out.full() {
+		q, more, ok := s.in.dequeue()
+		if !ok {
+			return
+		}
+		s.cfg.Gate.queued.Add(-1)
+		if more {
+			s.serveQueued()
+		}
+		if r := q.call.reason.Load(); r != nil {
+			q.call.Fail(r)
+		} else {
+			s.run(q.call.t, q.call)
+		}
+		q.buf.Release()
+	}
+}
+
+func (in *inbound) dequeue() (q queued, more, ok bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.queue) == 0 {
+		return queued{}, false, false
+	}
+	q = in.queue[0]
+	in.queue[0] = queued{}
+	in.queue = in.queue[1:]
+	in.waits.Add(-1)
+	if len(in.queue) == 0 {
+		in.queue = nil
+		in.notifyLocked()
+	}
+	return q, len(in.queue) > 0, true
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plexus-ipc/plexus/auth"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Peer is the other party of a session.
+type Peer struct {
+	// ID is its member id: as it was admitted (seen by the accepting side), or the
+	// server's own (seen by the dialling side).
+	ID string
+	// Instance and Epoch tell its sessions apart across cuts.
+	Instance string
+	Epoch    uint64
+	// Product and Metadata are what it says about itself. Nobody has checked it.
+	Product  string
+	Metadata map[string]string
+	// Features are the optional parts of the protocol that it says it knows.
+	Features []string
+	// Identity is what has been proved about it.
+	Identity auth.Identity
+	// Address is where it is, for people.
+	Address string
+
+	limits wire.Limits
+}
+
+// Session is an authenticated, multiplexed conversation over one Conn. All methods are
+// safe for concurrent use.
+type Session struct {
+	// immutable
+	cfg       *Config
+	conn      transport.Conn
+	try       transport.TrySender   // nil: the flusher does it
+	ready     transport.Readier     // nil: unknown
+	interrupt transport.Interrupter // nil: callers never read for themselves
+	dialled   bool
+	id        string
+	peer      Peer
+	began     time.Time
+	hardLimit int
+
+	out    outbox
+	routes routes // guarded by out.mu
+	calls  calls
+	in     inbound
+	role   role
+	dirty  dirty
+
+	watched  atomic.Bool // in the Keeper's care
+	draining atomic.Bool // no new calls: the peer goes away, or we do
+	sent     atomic.Uint64
+	received atomic.Uint64
+	dropped  atomic.Uint64
+
+	pings   pings
+	sources sources
+
+	wg   sync.WaitGroup
+	done chan struct{}
+	mu   sync.Mutex
+	err  *status.Error // why the session ended; guarded by mu
+	away *status.Error // what the peer's GOAWAY said; guarded by mu
+	end  []func(error) // called once at the end; guarded by mu
+}
+
+// ID returns the session's member id: what the server admitted this side as, or on the
+// accepting side its own id.
+func (s *Session) ID() string { return s.id }
+
+// Peer returns the other party.
+func (s *Session) Peer() Peer { return s.peer }
+
+// Dialled reports whether this side began the session.
+func (s *Session) Dialled() bool { return s.dialled }
+
+// Began returns when the session was established.
+func (s *Session) Began() time.Time { return s.began }
+
+// Done is closed when the session has ended, for whatever reason.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err returns why the session ended, nil while it lives.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		return nil
+	}
+	return s.err
+}
+
+// OnEnd has f called once with the reason when the session ends, at once if it has. f
+// must not block.
+func (s *Session) OnEnd(f func(error)) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.end = append(s.end, f)
+		s.mu.Unlock()
+		return
+	}
+	err := s.err
+	s.mu.Unlock()
+	f(err)
+}
+
+// Close ends the session at once and tells the peer, if it can be told without waiting.
+// It does not wait for handlers; Wait does.
+func (s *Session) Close() error {
+	return s.CloseWith(status.Errorf(status.Closed, "the session was closed on this side: %w", net.ErrClosed))
+}
+
+// CloseWith is Close with a reason. The peer's calls fail with its code.
+func (s *Session) CloseWith(reason *status.Error) error {
+	told := reason
+	if reason.Code == status.Closed {
+		told = &status.Error{Code: status.PeerGone, Message: "the other side closed the session"}
+	}
+	s.control(wire.Header{Kind: wire.KindGoaway, Flags: wire.FlagEnd}, appendStatus(nil, told))
+	s.fail(reason)
+	return nil
+}
+
+// Wait returns when the session has ended and all its goroutines, handlers among them,
+// have returned.
+func (s *Session) Wait() {
+	<-s.done
+	s.wg.Wait()
+}
+
+// fail ends the session with a reason; only the first counts.
+func (s *Session) fail(reason error) {
+	err := status.Convert(reason)
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.err = err
+	end := s.end
+	s.end = nil
+	s.mu.Unlock()
+	close(s.done)
+	s.cfg.Log.Debug("session ended", "peer", s.peer.ID, "code", err.Code.String(), "reason", err.Message)
+	s.out.close()
+	s.conn.Close()
+	for _, sink := range s.calls.close(err) {
+		sink.Final(nil, err)
+	}
+	s.in.close(err)
+	s.pings.close()
+	for _, f := range end {
+		f(err)
+	}
+}
+
+// lost turns an error of the Conn into the reason for the end of the session.
+func (s *Session) lost(op string, err error) *status.Error {
+	if away := s.goneAwayReason(); away != nil {
+		return away
+	}
+	if fe, ok := errors.AsType[*transport.FrameError](err); ok {
+		return status.Errorf(status.Protocol, "%w", fe)
+	}
+	if errors.Is(err, io.EOF) {
+		return &status.Error{Code: status.PeerGone, Message: "the other side went away", Err: err}
+	}
+	return &status.Error{Code: status.PeerGone, Message: "the connection broke (" + op + ": " + err.Error() + ")", Err: err}
+}
+
+// closedError returns why the session ended, for an operation that found it so: what was
+// not sent has certainly not taken effect.
+func (s *Session) closedError() error {
+	<-s.done
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := *s.err
+	e.Retry = status.RetrySafe
+	return &e
+}
+
+func (s *Session) errIfDone() error {
+	select {
+	case <-s.done:
+		return s.closedError()
+	default:
+		return nil
+	}
+}
+
+func (s *Session) goneAwayReason() *status.Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.away
+}
+
+// goneAway is the error of calls begun after a GOAWAY.
+func (s *Session) goneAway() error {
+	if err := s.errIfDone(); err != nil {
+		return err
+	}
+	return &status.Error{Code: status.Unavailable, Message: "the session is draining and takes no new calls"}
+}
+
+// ctxError returns the end of ctx as a status.
+func ctxError(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &status.Error{Code: status.DeadlineExceeded, Message: "the time was up", Err: ctx.Err()}
+	}
+	return &status.Error{Code: status.Cancelled, Message: "the caller gave up", Err: context.Cause(ctx)}
+}
+
+// Drain lets what is under way end and refuses new calls in both directions, then closes
+// the session. At the end of ctx it closes at once and returns how many calls were cut.
+func (s *Session) Drain(ctx context.Context) (cut int, err error) {
+	s.draining.Store(true)
+	s.control(wire.Header{Kind: wire.KindGoaway}, appendStatus(nil, &status.Error{Code: status.Unavailable, Message: "the other side is shutting down"}))
+	handOff(ctx)
+	for _, idle := range []<-chan struct{}{s.in.whenIdle(), s.calls.whenIdle()} {
+		select {
+		case <-idle:
+		case <-s.done:
+			return 0, nil
+		case <-ctx.Done():
+			cut = s.in.open() + int(s.calls.pending.Load())
+			s.Close()
+			return cut, ctxError(ctx)
+		}
+	}
+	err = s.Flush(ctx)
+	s.Close()
+	return 0, err
+}
+
+// Stats are counts of a session since it began.
+type Stats struct {
+	Sent, Received, Dropped uint64 // frames
+	Pending, Inbound        int    // calls begun here and by the peer that have no answer yet
+	Queued                  int    // bytes in the outbox
+}
+
+// Stats returns the session's counts.
+func (s *Session) Stats() Stats {
+	s.out.mu.Lock()
+	queued := s.out.sizeLocked()
+	s.out.mu.Unlock()
+	return Stats{
+		Sent: s.sent.Load(), Received: s.received.Load(), Dropped: s.dropped.Load(),
+		Pending: int(s.calls.pending.Load()), Inbound: s.in.open(), Queued: queued,
+	}
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+// appendStatus appends the wire form of an error.
+func appendStatus(dst []byte, e *status.Error) []byte {
+	const maxMessage = 4 << 10
+	msg := e.Message
+	if e.Err != nil && msg == "" {
+		msg = e.Err.Error()
+	}
+	return wire.AppendStatus(dst, wire.Status{
+		Code: uint16(e.Code), Retry: uint8(e.Retry), Message: []byte(msg[:min(len(msg), maxMessage)]), Details: e.Details,
+	})
+}
+
+// parseStatus returns what the peer said, never nil; a malformed status is a Protocol one.
+func parseStatus(p []byte) *status.Error {
+	ws, err := wire.ParseStatus(p)
+	if err != nil {
+		return &status.Error{Code: status.Protocol, Message: "the peer sent a malformed status", Remote: true}
+	}
+	e := &status.Error{Code: status.Code(ws.Code), Message: string(ws.Message), Retry: status.Retry(min(ws.Retry, 2)), Remote: true}
+	if len(ws.Details) > 0 {
+		e.Details = append([]byte(nil), ws.Details...)
+	}
+	if e.Code == status.OK {
+		e.Code = status.Failed
+	}
+	return e
+}
