@@ -42,6 +42,9 @@ func TestFixedLeaksNoPadding(t *testing.T) {
 	if !bytes.Equal(got, want) || bytes.Contains(got, []byte{0xEE}) {
 		t.Errorf("\n%x\n%x", got, want)
 	}
+	if blank := got[3:6]; !bytes.Equal(blank, make([]byte, 3)) {
+		t.Errorf("the blank field is %x", blank)
+	}
 }
 
 func TestFixedLengths(t *testing.T) {

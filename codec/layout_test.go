@@ -103,11 +103,14 @@ func TestLayoutRefusesTheGigantic(t *testing.T) {
 	if _, err := host.layout(giga); err != nil {
 		t.Error(err)
 	}
-	for _, huge := range []reflect.Type{kilo(giga), reflect.ArrayOf(1, reflect.StructOf([]reflect.StructField{
-		{Name: "A", Type: giga}, {Name: "B", Type: reflect.TypeFor[bool]()},
-	}))} {
-		if l, err := host.layout(huge); err == nil {
-			t.Errorf("%v", l)
-		}
+	pair := []reflect.StructField{{Name: "A", Type: giga}, {Name: "B", Type: reflect.TypeFor[bool]()}}
+	if l, err := host.layout(reflect.StructOf(pair)); err == nil {
+		t.Errorf("%v", l)
+	}
+	if !host.wideInt {
+		return // the next one is no type on a 32-bit platform
+	}
+	if l, err := host.layout(kilo(giga)); err == nil {
+		t.Errorf("%v", l)
 	}
 }

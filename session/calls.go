@@ -33,6 +33,10 @@ const (
 	genMask  = 1<<(32-genShift) - 1
 )
 
+// Slot returns the slot in the id of a call: the peer begins no other call in it before it
+// has got the final frame, and it is below Config.MaxCalls.
+func Slot(id uint32) int { return int(slotOf(id)) }
+
 func slotOf(id uint32) uint32 { return id >> 1 & slotMask }
 
 // calls is the table of calls that this side has begun. A slot is used again only after

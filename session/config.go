@@ -46,6 +46,9 @@ type Config struct {
 	// Auth lists the mechanisms: those at hand (dialling), those of which one is required
 	// (accepting). An empty list means that nothing is proved.
 	Auth auth.Chain
+	// AuthFor, if not nil, gives the list for one accepted connection instead, by what the
+	// transport knows of the peer.
+	AuthFor func(p auth.Peer) auth.Chain
 	// Throttle, if not nil, delays answers to peers that failed to authenticate.
 	Throttle *auth.Throttle
 	// Admit, if not nil, is asked on the accepting side once the peer is authenticated.

@@ -178,11 +178,16 @@ func (r *inRoute) grantedNow() uint64 {
 // credit gives credit to the stream or route that it is for.
 func (s *Session) credit(f *Frame, c wire.Credit) {
 	if f.ID == 0 {
+		var told func()
 		s.out.mu.Lock()
 		if r := s.routes.byNumber(f.Route); r != nil {
 			r.window.grantLocked(c)
+			told = r.credit
 		}
 		s.out.mu.Unlock()
+		if told != nil {
+			told()
+		}
 		return
 	}
 	if !s.ofPeer(f.ID) {
@@ -229,14 +234,19 @@ func (s *Session) revoked(f *Frame) {
 		}
 		return
 	}
+	var told func()
 	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
 	if r := s.routes.byNumber(f.Route); r != nil {
 		r.refused = parseStatus(f.Payload)
+		told = r.credit
 		if r.window.more != nil {
 			close(r.window.more)
 			r.window.more = nil
 		}
+	}
+	s.out.mu.Unlock()
+	if told != nil {
+		told()
 	}
 }
 

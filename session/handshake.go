@@ -65,6 +65,7 @@ type handshake struct {
 	conn    transport.Conn
 	dialled bool
 
+	chain    auth.Chain
 	received int
 	mine     wire.Hello
 	theirs   wire.Hello
@@ -108,9 +109,14 @@ func (h *handshake) sendHello() error {
 		Product: c.Product, ID: c.ID, Instance: c.Instance, Epoch: c.Epoch, Nonce: randomHex(32),
 		Limits: c.limits(), Metadata: c.Metadata, Features: c.Features, Heartbeat: uint32(c.Heartbeat.Milliseconds()),
 	}
-	h.mine.Auth = c.Auth.Names()
-	if !h.dialled {
-		h.mine.Auth = c.Auth.Offer(h.peer())
+	h.chain = c.Auth
+	if h.dialled {
+		h.mine.Auth = h.chain.Names()
+	} else {
+		if c.AuthFor != nil {
+			h.chain = c.AuthFor(h.peer())
+		}
+		h.mine.Auth = h.chain.Offer(h.peer())
 	}
 	if u, ok := h.conn.(transport.Upgrader); ok {
 		h.mine.Upgrades = u.Upgrades()
@@ -283,7 +289,7 @@ func (h *handshake) receiveAuth() (a wire.Auth, err error) {
 
 // authenticateClient proves this side and checks the server, as the mechanism has it.
 func (h *handshake) authenticateClient() error {
-	mechanism, err := h.cfg.Auth.Select(h.theirs.Auth)
+	mechanism, err := h.chain.Select(h.theirs.Auth)
 	if err != nil {
 		return err
 	}
@@ -330,7 +336,7 @@ func (h *handshake) authenticateServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mechanism, err := h.cfg.Auth.Accept(first.Mechanism)
+	mechanism, err := h.chain.Accept(first.Mechanism)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type Target interface {
 }
 
 // Canceller is told when the caller of a detached call gives up or goes away. It is
-// called at most once, must not block, and must not answer the call on its own stack.
+// called at most once and must not block.
 type Canceller interface {
 	Cancelled(reason *status.Error)
 }
@@ -272,8 +272,12 @@ type Held struct {
 	seq uint64
 }
 
-// Consumed gives the credit back.
-func (h *Held) Consumed() { h.r.consume(h.n, h.seq) }
+// Consumed gives the credit back. A nil Held has none.
+func (h *Held) Consumed() {
+	if h != nil {
+		h.r.consume(h.n, h.seq)
+	}
+}
 
 // consume gives credit back and tells the peer once half a window has gathered.
 func (r *inRoute) consume(n, seq uint64) {

@@ -79,6 +79,15 @@ type Frame struct {
 // own, which must be released. The Buffer may hold more than the frame.
 func (f *Frame) Take() *transport.Buffer { return f.buf.Retain() }
 
+// Keep returns what a forwarder stores: the frame's Message, for which it needs little more
+// memory than it must, and the Buffer that its Ext and Payload point into, to be released.
+func (f *Frame) Keep() (Message, *transport.Buffer) {
+	buf := f.Take().Compact()
+	m := f.Message()
+	m.Ext, m.Payload = parts(f, buf)
+	return m, buf
+}
+
 // Message returns what a forwarder sends on: the same payload, codec and extensions.
 func (f *Frame) Message() Message {
 	return Message{

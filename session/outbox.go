@@ -41,6 +41,7 @@ type outbox struct {
 	closed  bool
 	room    chan struct{} // closed when the outbox falls below lowWater; nil if nobody waits
 	empty   chan struct{} // closed when all is written; nil if nobody waits
+	hungry  map[any]func() // who is told when the outbox falls below lowWater; nil if nobody
 
 	rest  []byte // for the flusher: the unsent end of …
 	block *box   // … this buffer; nil if there is none
@@ -163,6 +164,7 @@ func (s *Session) flush(yield bool) {
 		}
 		o.inWrite = 0
 		x.put(b)
+		o.feedLocked()
 	}
 	o.restLocked()
 	o.mu.Unlock()
@@ -265,6 +267,7 @@ func (s *Session) flushAll() bool {
 		block.put(block.b)
 		o.mu.Lock()
 		o.inWrite = 0
+		o.feedLocked()
 	}
 	closed := o.closed
 	o.restLocked()
@@ -295,9 +298,43 @@ func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
-	o.buf, o.box = nil, nil
+	o.buf, o.box, o.hungry = nil, nil, nil
 	o.notifyLocked()
 }
+
+// hungryLocked reports whether the outbox is above its high-water mark; told is then
+// called, once for each who, as soon as it is below lowWater.
+func (o *outbox) hungryLocked(who any, told func()) bool {
+	if o.sizeLocked() <= highWater {
+		return false
+	}
+	if told != nil {
+		if o.hungry == nil {
+			o.hungry = make(map[any]func())
+		}
+		o.hungry[who] = told
+	}
+	return true
+}
+
+// feedLocked calls those who wait for room, without mu, and returns with mu locked. The caller
+// has the sender role, so what they append is written by it.
+func (o *outbox) feedLocked() {
+	if o.hungry == nil || o.sizeLocked() >= lowWater || o.closed {
+		return
+	}
+	told := o.hungry
+	o.hungry = nil
+	o.mu.Unlock()
+	for _, f := range told {
+		f()
+	}
+	o.mu.Lock()
+}
+
+// Full reports whether the outbox is above its high-water mark, so that what needs room
+// would have to wait.
+func (s *Session) Full() bool { return s.out.full() }
 
 // full reports whether the outbox is above its high-water mark.
 func (o *outbox) full() bool {

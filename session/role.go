@@ -87,6 +87,7 @@ func (s *Session) read(t *turn) {
 				continue
 			}
 			s.fail(s.lost("receive", err))
+			s.dirty.flush()
 			return
 		}
 		s.dispatch(t, buf)

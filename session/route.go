@@ -27,6 +27,7 @@ type Route struct {
 	refused   *status.Error
 	sequence  uint64
 	window    window
+	credit    func()        // told when TryEmit may succeed
 	turn      chan struct{} // holds a token while nobody sends a long message; nil until needed
 }
 
@@ -132,6 +133,14 @@ func (r *Route) Start(ctx context.Context, m Message, sink Sink) (uint32, error)
 	return id, err
 }
 
+// StartStream is Start for forwarders: a call of any shape, whose sink also takes items
+// and, with a method Credit(wire.Credit), the credit for those sent by Session.Forward.
+// flags are those of the CALL: FlagEnd if the caller sends no items. What was appended is
+// not flushed: see Call.FlushAfter.
+func (r *Route) StartStream(ctx context.Context, shape wire.Shape, flags wire.Flags, m Message, sink Sink) (uint32, error) {
+	return r.begin(ctx, &m, sink, shape, flags&wire.FlagEnd)
+}
+
 // Cancel tells the peer that nobody waits for the answer to a call any more. The final
 // frame still comes to the sink.
 func (r *Route) Cancel(id uint32) {
@@ -235,6 +244,16 @@ func (r *Route) Emit(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
+	s.appendMessage(ctx, r.oneWayLocked(&m), ext, m.Payload)
+	if release {
+		r.turn <- struct{}{}
+	}
+	s.flushOneWay()
+	return nil
+}
+
+// oneWayLocked takes the credit for m and returns its header.
+func (r *Route) oneWayLocked(m *Message) wire.Header {
 	r.window.sent += cost(len(m.Payload))
 	r.sequence++
 	h := wire.Header{
@@ -247,12 +266,52 @@ func (r *Route) Emit(ctx context.Context, m Message) error {
 	if m.Sequence != 0 {
 		h.Sequence = m.Sequence
 	}
-	s.appendMessage(ctx, h, ext, m.Payload)
-	if release {
-		r.turn <- struct{}{}
+	return h
+}
+
+// TryEmit is Emit for forwarders: it never waits, and does not flush. false means that the
+// peer has given too little credit or the outbox is full; OnCredit tells when to try
+// again. It does not wait for the peer to accept the route either: a refusal is the error
+// of the next TryEmit, whose message is not sent, and the one after asks anew. It is not
+// mixed with Emit on one Route.
+func (r *Route) TryEmit(m Message) (bool, error) {
+	s := r.s
+	if err := r.check(&m); err != nil {
+		return false, err
 	}
-	s.flushOneWay()
-	return nil
+	ext, err := m.extensions()
+	if err != nil {
+		return false, err
+	}
+	s.out.lock()
+	if s.out.closed {
+		s.out.mu.Unlock()
+		return false, s.closedError()
+	}
+	defer s.out.mu.Unlock()
+	if err := r.refusalLocked(); err != nil {
+		return false, err
+	}
+	if s.out.hungryLocked(r, r.credit) {
+		return false, nil
+	}
+	s.bindLocked(r)
+	if r.window.sent >= r.window.limit {
+		return false, nil
+	}
+	if m.Source != 0 {
+		s.introduceLocked(m.Source)
+	}
+	s.appendLocked(r.oneWayLocked(&m), ext, m.Payload)
+	return true, nil
+}
+
+// OnCredit has f called when TryEmit may succeed after it did not. f must not block, nor
+// flush the session: what it sends is flushed after it has returned.
+func (r *Route) OnCredit(f func()) {
+	r.s.out.mu.Lock()
+	defer r.s.out.mu.Unlock()
+	r.credit = f
 }
 
 // flushOneWay leaves the flush to the flusher, unless much has been collected.

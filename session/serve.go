@@ -138,6 +138,20 @@ func (s *Session) FlushAfter(to *Session) {
 	s.dirty.any.Store(true)
 }
 
+// FlushLater has what was appended flushed soon by another goroutine, or at once if it is
+// much: for a forwarder that goes on appending.
+func (s *Session) FlushLater() { s.flushOneWay() }
+
+// FlushAfter has what was appended to another session by Answer, Refuse, Forward or
+// StartStream flushed: after the batch of frames that the call came with if the goroutine
+// that reads still runs the call's Target, else now.
+func (c *Call) FlushAfter(to *Session) {
+	c.s.FlushAfter(to)
+	if c.t.state.Load()&turnLost != 0 {
+		to.FlushNow()
+	}
+}
+
 // FlushNow flushes what was appended, for a forwarder that is not reading.
 func (s *Session) FlushNow() { s.flush(false) }
 

@@ -110,6 +110,12 @@ func (c *Call) Stream() (*Stream, error) {
 	return x, nil
 }
 
+// StreamWindows returns how much a stream may send at its beginning: the peer to this
+// side, and this side to the peer.
+func (s *Session) StreamWindows() (in, out uint64) {
+	return uint64(s.cfg.StreamWindow), s.peer.limits.Stream
+}
+
 // Session returns the session that the stream belongs to.
 func (x *Stream) Session() *Session { return x.s }
 
@@ -282,8 +288,8 @@ func (x *Stream) Credit(c wire.Credit) {
 	}
 }
 
-// OnCredit has f called, on the goroutine that reads, when more may be sent or the stream
-// is over. For forwarders that use TrySend.
+// OnCredit has f called when TrySend may succeed after it did not, or the stream is over.
+// f must not block, nor flush the session: what it sends is flushed after it has returned.
 func (x *Stream) OnCredit(f func()) {
 	x.s.out.mu.Lock()
 	defer x.s.out.mu.Unlock()
@@ -332,8 +338,8 @@ func (x *Stream) Send(ctx context.Context, m Message) error {
 	return nil
 }
 
-// TrySend is Send that never waits: false means that the peer has given too little credit
-// or the outbox is full; OnCredit tells when to try again. label, if not nil, is a route
+// TrySend is Send that never waits, nor flushes: false means that the peer has given too
+// little credit or the outbox is full; OnCredit tells when to try again. label, if not nil, is a route
 // of class label that tells where the item comes from.
 func (x *Stream) TrySend(m Message, label *Route) (bool, error) {
 	s := x.s
@@ -349,7 +355,7 @@ func (x *Stream) TrySend(m Message, label *Route) (bool, error) {
 		s.out.mu.Unlock()
 		return false, s.closedError()
 	}
-	if x.window.sent >= x.window.limit {
+	if x.window.sent >= x.window.limit || s.out.hungryLocked(x, x.credit) {
 		s.out.mu.Unlock()
 		return false, nil
 	}

@@ -97,6 +97,9 @@ func (c *Codec) Append(dst []byte, v any) (out []byte, err error) {
 	}
 	out = buf.Bytes()
 	if _, p := scan(out[len(dst):], c.depth); p != nil {
+		if p.reason != codec.TooDeep {
+			p.reason = codec.Unsupported // what nobody could decode, as a RawMessage can be
+		}
 		return dst, c.fail(codec.Encode, p.reason, p)
 	}
 	return out, nil
@@ -116,8 +119,12 @@ func (c *Codec) Decode(data []byte, v any) (err error) {
 	if err := mode.Unmarshal(data, v); err != nil {
 		return c.fail(codec.Decode, reason(err), err)
 	}
-	if !text {
-		narrowIn(reflect.ValueOf(v), tooDeep)
+	if text {
+		return nil
+	}
+	var n narrower
+	if n.typed(reflect.ValueOf(v), tooDeep); n.lost != nil {
+		return c.fail(codec.Decode, codec.Unsupported, n.lost)
 	}
 	return nil
 }

@@ -135,6 +135,10 @@ func TestDates(t *testing.T) {
 			t.Errorf("%s: %v", text, got)
 		}
 	}
+	for _, year := range []int{-1, 10_000, 123_456} {
+		_, err := cbor.New(nil).Append(nil, time.Date(year, 1, 1, 0, 0, 0, 5, time.UTC))
+		check(t, fmt.Sprint(year), err, codec.Unsupported)
+	}
 }
 
 // The anys inside typed values follow the same rule as an any at the top.
@@ -159,16 +163,24 @@ func TestNarrowInTypedValues(t *testing.T) {
 	}
 }
 
-// NaN is a key that is never found again; it must not make a map grow while it is narrowed.
-func TestNaNKeys(t *testing.T) {
-	m, ok := decode(t, "a2f97e00a16161"+"01"+"01"+"02").(map[any]any)
-	if !ok || len(m) != 2 {
-		t.Fatalf("%#v", m)
+// Keys that are never found again are refused in an any, also inside a typed value; and NaN
+// must not make a typed map grow while it is gone through.
+func TestLostKeys(t *testing.T) {
+	c := cbor.New(nil)
+	for _, text := range []string{"a1f97e0001", "a1c2410501", "a11bffffffffffffffff01", "a1d91267f97e0001", "81a1fb7ff800000000000001"} {
+		data, _ := hex.DecodeString(text)
+		check(t, text, c.Decode(data, new(any)), codec.Unsupported)
+		check(t, text, c.Decode(append([]byte{0x81}, data...), new([]any)), codec.Unsupported)
 	}
 	var typed map[float64]any
 	data, _ := hex.DecodeString("a1f97e00a1616101")
-	if err := cbor.New(nil).Decode(data, &typed); err != nil || len(typed) != 1 {
+	if err := c.Decode(data, &typed); err != nil || len(typed) != 1 {
 		t.Errorf("%v, %v", typed, err)
+	}
+	var wide map[uint64]bool
+	data, _ = hex.DecodeString("a11bfffffffffffffffff5")
+	if err := c.Decode(data, &wide); err != nil || !wide[math.MaxUint64] {
+		t.Errorf("%v, %v", wide, err)
 	}
 }
 
@@ -236,6 +248,8 @@ func nestedAny(depth int) any {
 func TestSharedReferencesAreNotWritten(t *testing.T) {
 	_, err := cbor.New(nil).Append(nil, cbor.Tag{Number: 28, Content: "x"})
 	check(t, "tag 28", err, codec.Unsupported)
+	_, err = cbor.New(nil).Append(nil, []any{cbor.RawMessage{0x9a, 0xff, 0xff, 0xff, 0xff}})
+	check(t, "raw", err, codec.Unsupported)
 }
 
 func TestTextMarshalers(t *testing.T) {

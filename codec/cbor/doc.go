@@ -17,12 +17,13 @@
 //	null, undefined               nil
 //	other simple values           fxamacker's SimpleValue
 //
-// As a map key, bytes become a ByteString. Arrays and maps cannot be keys in an any, because
-// Go could not find them again; decoding one is Unsupported.
+// As a map key, bytes become a ByteString. Arrays, maps, NaN and big integers cannot be keys
+// in an any, because Go would never find them again; decoding one is Unsupported.
 //
 // # The profile: what the structured clone of JavaScript carries
 //
-// Dates are written as tag 0 with nanoseconds and zone. A *big.Int is always written as tag
+// Dates are written as tag 0 with nanoseconds and zone; those beyond the year 9999 are
+// refused. A *big.Int is always written as tag
 // 2 or 3, however small, so that it stays one. Map keys may be of any comparable type. A Set
 // is written as tag 258, which keeps the order. Undefined{} writes undefined; it is read as
 // nil. Shared references (tags 28 and 29) are refused as Unsupported in both directions: a

@@ -1,6 +1,6 @@
 module github.com/plexus-ipc/plexus/codec/cbor
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/fxamacker/cbor/v2 v2.9.6

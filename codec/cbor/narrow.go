@@ -2,41 +2,50 @@
 
 package cbor
 
-import "reflect"
+import (
+	"fmt"
+	"math/big"
+	"reflect"
+)
 
-// narrow replaces, in the tree of an any that came out of a document with mixed keys, every
-// map[any]any with text keys only by a map[string]any: the type of a map depends on its own
-// keys, not on those of its neighbours.
-func narrow(v any) any {
+// narrower goes through what came out of a document with mixed keys. In every any it
+// replaces a map[any]any with text keys only by a map[string]any, as the type of a map
+// depends on its own keys, not on those of its neighbours; and it looks for keys that Go
+// would never find again.
+type narrower struct{ lost error }
+
+func (n *narrower) free(v any) any {
 	switch v := v.(type) {
 	case []any:
-		narrowAll(v)
+		n.list(v)
 	case Set:
-		narrowAll(v)
+		n.list(v)
 	case Tag:
-		v.Content = narrow(v.Content)
+		v.Content = n.free(v.Content)
 		return v
 	case map[any]any:
-		return narrowMap(v)
+		return n.freeMap(v)
 	}
 	return v
 }
 
-func narrowAll(list []any) {
+func (n *narrower) list(list []any) {
 	for i := range list {
-		list[i] = narrow(list[i])
+		list[i] = n.free(list[i])
 	}
 }
 
-// narrowMap fills a new map: to replace the elements of one that is being ranged over would
+// freeMap fills a new map: to replace the elements of one that is being ranged over would
 // add to it where a key is NaN, perhaps without an end.
-func narrowMap(m map[any]any) any {
+func (n *narrower) freeMap(m map[any]any) any {
 	wide, text := make(map[any]any, len(m)), 0
 	for k, e := range m {
 		if _, ok := k.(string); ok {
 			text++
+		} else if !findable(k) {
+			n.lost = fmt.Errorf("a key of %T cannot be a Go map key", k)
 		}
-		wide[k] = narrow(e)
+		wide[k] = n.free(e)
 	}
 	if text < len(m) {
 		return wide
@@ -48,34 +57,48 @@ func narrowMap(m map[any]any) any {
 	return out
 }
 
-// narrowIn finds the anys inside a typed value. What holds none is not walked; limit ends
-// what refers to itself, which only the caller of Decode can have put there.
-func narrowIn(rv reflect.Value, limit int) {
+// findable reports whether equal keys are one key: big integers are compared by address, NaN
+// equals nothing.
+func findable(k any) bool {
+	switch k := k.(type) {
+	case *big.Int:
+		return false
+	case float64:
+		return k == k
+	case Tag:
+		return findable(k.Content)
+	}
+	return true
+}
+
+// typed finds the anys inside a typed value. What holds none is not walked; limit ends what
+// refers to itself, which only the caller of Decode can have put there.
+func (n *narrower) typed(rv reflect.Value, limit int) {
 	if !rv.IsValid() || limit == 0 || !mayRecurse(rv.Type()) {
 		return
 	}
 	switch rv.Kind() {
 	case reflect.Pointer:
-		narrowIn(rv.Elem(), limit-1)
+		n.typed(rv.Elem(), limit-1)
 	case reflect.Interface:
 		if rv.CanSet() && rv.NumMethod() == 0 && !rv.IsNil() {
-			rv.Set(reflect.ValueOf(narrow(rv.Interface())))
+			rv.Set(reflect.ValueOf(n.free(rv.Interface())))
 		}
 	case reflect.Struct:
 		for _, f := range rv.Fields() {
-			narrowIn(f, limit-1)
+			n.typed(f, limit-1)
 		}
 	case reflect.Slice, reflect.Array:
 		for i := range rv.Len() {
-			narrowIn(rv.Index(i), limit-1)
+			n.typed(rv.Index(i), limit-1)
 		}
 	case reflect.Map:
-		narrowInMap(rv, limit-1)
+		n.typedMap(rv, limit-1)
 	}
 }
 
-// narrowInMap fills a new map, too: the elements of a Go map cannot be changed in place.
-func narrowInMap(rv reflect.Value, limit int) {
+// typedMap fills a new map, too: the elements of a Go map cannot be changed in place.
+func (n *narrower) typedMap(rv reflect.Value, limit int) {
 	if rv.IsNil() || !rv.CanSet() {
 		return
 	}
@@ -83,7 +106,7 @@ func narrowInMap(rv reflect.Value, limit int) {
 	for it := rv.MapRange(); it.Next(); {
 		e := reflect.New(rv.Type().Elem()).Elem()
 		e.Set(it.Value())
-		narrowIn(e, limit)
+		n.typed(e, limit)
 		out.SetMapIndex(it.Key(), e)
 	}
 	rv.Set(out)

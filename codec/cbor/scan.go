@@ -21,6 +21,7 @@ const (
 
 // Tags with a meaning here.
 const (
+	tagDate      = 0
 	tagShareable = 28
 	tagReference = 29
 	tagSet       = 258
@@ -155,7 +156,22 @@ func (s *scanner) tag(number uint64) *problem {
 	if number == tagShareable || number == tagReference {
 		return &problem{codec.Unsupported, s.i, "shared references are not carried"}
 	}
+	if number == tagDate && !fourDigits(s.data[s.i:]) {
+		return &problem{codec.Mismatch, s.i, "a date outside of the years 0 to 9999"}
+	}
 	return s.open(frame{left: 1}, 1)
+}
+
+// fourDigits reports whether the text that begins data, if it is one with a short head, can
+// be a date of RFC 3339. The library writes years of five digits, which nobody reads.
+func fourDigits(data []byte) bool {
+	switch {
+	case len(data) > 6 && data[0] == 0x78:
+		return data[6] == '-'
+	case len(data) > 5 && data[0]>>5 == majorText && data[0] < 0x78:
+		return data[5] == '-'
+	}
+	return true
 }
 
 // endless handles the heads with info 31: indefinite containers, and the break.

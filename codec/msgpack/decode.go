@@ -352,7 +352,7 @@ func decodeMixedMap(data []byte, text map[string]any, done, n int) (any, []byte,
 		if err != nil {
 			return nil, nil, err
 		}
-		if k != nil && !reflect.TypeOf(k).Comparable() {
+		if f, ok := k.(float64); k != nil && !reflect.TypeOf(k).Comparable() || ok && f != f {
 			return nil, nil, problem(codec.Unsupported, "a key of %T cannot be a Go map key", k)
 		}
 		if m[k], data, err = decodeAny(rest); err != nil {

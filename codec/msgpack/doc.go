@@ -13,8 +13,8 @@
 //	any other ext     Ext
 //	nil               nil
 //
-// Keys of a map in an any are strings, integers, floats, booleans, nil and timestamps: what
-// Go can find again.
+// Keys of a map in an any are strings, integers, floats other than NaN, booleans, nil and
+// timestamps: what Go can find again.
 //
 // # Go types
 //

@@ -1,6 +1,6 @@
 module github.com/plexus-ipc/plexus/codec/protobuf
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/plexus-ipc/plexus v0.0.0

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package client dials: a Client holds the session with one server or hub, which it makes
+// when it is first needed.
+package client
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/plexus-ipc/plexus/endpoint"
+	"github.com/plexus-ipc/plexus/service"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/transport"
+)
+
+// Config describes a Client. Dial, or Set and Endpoint, say where to; the rest may be left.
+type Config struct {
+	// Set holds the drivers; Endpoint is the address.
+	Set      transport.Set
+	Endpoint endpoint.Endpoint
+	// Transport tunes the connection.
+	Transport *transport.Options
+	// Dial, if not nil, makes the connection instead: a pipe, a child's stdio.
+	Dial func(ctx context.Context) (transport.Conn, error)
+	// Session describes this side. Its Router is set by New.
+	Session session.Config
+}
+
+// direct is embedded under a name of its own, so that Channel can be a method.
+type direct = service.Channel
+
+// Client is the dialling end of a conversation. It connects when it is first used and
+// stays with that session: when it has ended, all calls fail with the reason. It is safe
+// for concurrent use.
+type Client struct {
+	*direct // the server itself, or the hub's channel ""
+
+	cfg   Config
+	table *service.Table
+	cur   atomic.Pointer[session.Session]
+
+	mu       sync.Mutex
+	closed   bool
+	dial     *attempt
+	channels map[string]*service.Channel
+	wg       sync.WaitGroup
+	done     chan struct{}
+	err      error // why it ended
+}
+
+// attempt is a connection in the making, shared by all who wait for it.
+type attempt struct {
+	done   chan struct{}
+	cancel context.CancelFunc
+	lender context.Context // of the caller who began it
+	s      *session.Session
+	err    error
+}
+
+// New returns a Client that has not connected yet.
+func New(cfg Config) *Client {
+	c := &Client{cfg: cfg, table: &service.Table{}, channels: make(map[string]*service.Channel), done: make(chan struct{})}
+	c.cfg.Session.Router = c.table
+	c.direct = service.NewChannel(c, c.table, "")
+	return c
+}
+
+// Channel returns a handle on a channel of the hub. The same name gives the same handle.
+func (c *Client) Channel(name string) *service.Channel {
+	if name == "" {
+		return c.direct
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ch := c.channels[name]
+	if ch == nil {
+		ch = service.NewChannel(c, c.table, name)
+		c.channels[name] = ch
+	}
+	return ch
+}
+
+// Session implements service.Source: it returns the session, connecting first if need be.
+func (c *Client) Session(ctx context.Context) (*session.Session, error) {
+	for {
+		if s := c.cur.Load(); s != nil {
+			return s, nil
+		}
+		a, err := c.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-a.done:
+		case <-ctx.Done():
+			return nil, status.Convert(ctx.Err())
+		}
+		if a.err == nil || a.lender == ctx || a.lender.Err() == nil {
+			return a.s, a.err
+		}
+		// The time of another caller was up, not ours.
+	}
+}
+
+// begin returns the attempt that is under way, or starts one. The one that starts it lends
+// it its deadline: others that wait longer try again.
+func (c *Client) begin(ctx context.Context) (*attempt, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, &status.Error{Code: status.Closed, Message: "the client was closed", Err: net.ErrClosed}
+	}
+	if c.dial != nil {
+		return c.dial, nil
+	}
+	dial, cancel := context.WithCancel(ctx)
+	a := &attempt{done: make(chan struct{}), cancel: cancel, lender: ctx}
+	c.dial = a
+	c.wg.Go(func() { c.connect(dial, a) })
+	return a, nil
+}
+
+// connect makes the connection of an attempt.
+func (c *Client) connect(ctx context.Context, a *attempt) {
+	defer a.cancel()
+	a.s, a.err = c.open(ctx)
+	c.mu.Lock()
+	c.dial = nil
+	if a.err == nil && c.closed {
+		a.s.Close()
+		a.err = &status.Error{Code: status.Closed, Message: "the client was closed", Err: net.ErrClosed}
+	}
+	if a.err == nil {
+		c.cur.Store(a.s)
+		a.s.OnEnd(c.ended)
+	}
+	c.mu.Unlock()
+	close(a.done)
+}
+
+// ended is told why the session ended.
+func (c *Client) ended(err error) {
+	c.err = err
+	close(c.done)
+}
+
+func (c *Client) open(ctx context.Context) (*session.Session, error) {
+	conn, err := c.dialConn(ctx)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	return session.Dial(ctx, conn, &c.cfg.Session)
+}
+
+func (c *Client) dialConn(ctx context.Context) (transport.Conn, error) {
+	if c.cfg.Dial != nil {
+		return c.cfg.Dial(ctx)
+	}
+	return c.cfg.Set.Dial(ctx, c.cfg.Endpoint, c.cfg.Transport)
+}
+
+// Connect connects now instead of at the first use.
+func (c *Client) Connect(ctx context.Context) error {
+	_, err := c.Session(ctx)
+	return err
+}
+
+// ID returns the member id that the server gave this client, "" before it is connected.
+func (c *Client) ID() string {
+	if s := c.cur.Load(); s != nil {
+		return s.ID()
+	}
+	return ""
+}
+
+// Done is closed when the session has ended; never, if there was none.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err returns why the session ended, nil before that.
+func (c *Client) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// Close flushes one-way messages, ends the session and returns when everything that the
+// client has started has ended.
+func (c *Client) Close() error { return c.Shutdown(context.Background(), false) }
+
+// Shutdown is Close bounded by ctx. With drain it first lets calls under way end.
+func (c *Client) Shutdown(ctx context.Context, drain bool) error {
+	c.mu.Lock()
+	c.closed = true
+	if c.dial != nil {
+		c.dial.cancel()
+	}
+	c.mu.Unlock()
+	c.wg.Wait()
+	var err error
+	if s := c.cur.Load(); s != nil {
+		if drain {
+			_, err = s.Drain(ctx)
+		} else {
+			err = c.flush(ctx, s)
+		}
+		s.Close()
+		s.Wait()
+	}
+	c.table.Close()
+	return err
+}
+
+// flush gives what was sent a chance to leave; a peer that reads nothing has a second.
+func (c *Client) flush(ctx context.Context, s *session.Session) error {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	if err := s.Flush(ctx); err != nil && s.Err() == nil {
+		return err
+	}
+	return nil
+}

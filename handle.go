@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plexus
+
+import (
+	"context"
+	"time"
+
+	"github.com/plexus-ipc/plexus/codec"
+	"github.com/plexus-ipc/plexus/service"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Provider offers methods: a Client, a Channel, a Server.
+type Provider interface {
+	// Offer offers a method until the Registration is closed or the session ends. It
+	// returns once the method can be called.
+	Offer(ctx context.Context, name string, shape wire.Shape, h service.Handler) (*Registration, error)
+}
+
+// Registration is something that this side offers until it is closed.
+type Registration = service.Registration
+
+// registerTimeout bounds the wait for a hub's answer to a registration.
+const registerTimeout = 10 * time.Second
+
+// Handle offers a method: f is called with each request and returns the answer. It may
+// take its time, call others or its caller, and runs at the same time as other calls. Its
+// context ends when the caller gives up; an error with a code (status.Errorf) keeps it, any
+// other becomes status.Failed. The answer travels in the codec of the request.
+func Handle[In, Out any](p Provider, method string, f func(ctx context.Context, in In) (Out, error), opts ...Option) (*Registration, error) {
+	h := &handler[In, Out]{in: newDecoder[In](apply(opts).codec), out: newDecoder[Out](apply(opts).codec), f: f}
+	return offer(p, method, wire.Unary, h.serve)
+}
+
+func offer(p Provider, method string, shape wire.Shape, h service.Handler) (*Registration, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+	defer cancel()
+	return p.Offer(ctx, method, shape, h)
+}
+
+type handler[In, Out any] struct {
+	in  *decoder[In]
+	out *decoder[Out]
+	f   func(ctx context.Context, in In) (Out, error)
+}
+
+func (h *handler[In, Out]) serve(c *session.Call) {
+	if c.Shape() != wire.Unary {
+		c.Fail(wrongShape(c, wire.Unary))
+		return
+	}
+	var in In
+	if err := h.in.decode(c.Codec, c.Payload, &in); err != nil {
+		c.Fail(err)
+		return
+	}
+	w, err := h.out.find(c.Codec)
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	out, err := h.f(c.Context(), in)
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	reply(c, w, &out)
+}
+
+// reply answers a call with a value.
+func reply[Out any](c *session.Call, w codec.Value[Out], out *Out) {
+	b := lend()
+	defer b.giveBack()
+	var err error
+	if b.reply, err = w.Append(b.reply[:0], out); err != nil {
+		c.Fail(invalid(err))
+		return
+	}
+	c.Reply(session.Message{Codec: c.Codec, Payload: b.reply})
+}

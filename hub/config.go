@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"log/slog"
+	"time"
+)
+
+// OwnerPolicy says what becomes of a channel whose owner leaves.
+type OwnerPolicy string
+
+// The policies.
+const (
+	Terminate OwnerPolicy = "terminate" // it ends: all members are removed from it
+	Promote   OwnerPolicy = "promote"   // the earliest other member owns it from then on
+)
+
+// Defaults of Config.
+const (
+	DefaultQueue         = 1024
+	DefaultQueueBytes    = 8 << 20
+	DefaultMaxQueue      = 64 << 10
+	DefaultMaxChannels   = 4096
+	DefaultMaxMembers    = 16 << 10
+	DefaultMaxNames      = 16 << 10
+	DefaultMaxPlaces     = 1024
+	DefaultMaxFeeds      = 4096
+	DefaultMaxMetadata   = 4 << 10
+	DefaultMaxEventNames = 1024
+)
+
+// Config describes a Hub. The zero value is useful. It is copied by New.
+type Config struct {
+	// ID is the hub's name among hubs; "" makes one: "hub-" and four random letters.
+	ID string
+	// Version is what Status tells of the program.
+	Version string
+
+	// OwnerPolicy is Terminate ("") or Promote.
+	OwnerPolicy OwnerPolicy
+
+	// DefaultQueue and DefaultQueueBytes bound what waits at the hub for one subscription,
+	// one watch, or the events of one name for one member: messages, and their bytes. One
+	// message may wait whatever its length.
+	DefaultQueue, DefaultQueueBytes int
+	// MaxQueue is the longest queue that a subscription may ask for.
+	MaxQueue int
+
+	// MaxChannels is how many channels may exist at a time.
+	MaxChannels int
+	// MaxMembersPerChannel is how many members a channel takes.
+	MaxMembersPerChannel int
+	// MaxNamesPerChannel is how many methods a channel holds, and how many topics.
+	MaxNamesPerChannel int
+	// MaxChannelsPerMember is how many channels a member may be in.
+	MaxChannelsPerMember int
+	// MaxSubscriptionsPerMember is how many subscriptions and watches a member may have.
+	MaxSubscriptionsPerMember int
+	// MaxMetadata is how many bytes the keys and values of a member's metadata may have.
+	MaxMetadata int
+
+	// AllowStop lets members end the hub by the operation Stop, which calls OnStop.
+	AllowStop bool
+	// OnStop is called on a goroutine of its own, at most once, with the time that what is
+	// under way may take. It is expected to end in Drain or Close.
+	OnStop func(drain time.Duration)
+
+	// Endpoints tells Status where the hub listens; nil for nowhere.
+	Endpoints func() []string
+	// Log takes what is worth a line; nil discards it.
+	Log *slog.Logger
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// withDefaults returns a copy with every zero field set.
+func (c Config) withDefaults() Config {
+	if c.ID == "" {
+		c.ID = "hub-" + randomName(4)
+	}
+	if c.OwnerPolicy == "" {
+		c.OwnerPolicy = Terminate
+	}
+	for _, d := range []struct {
+		field *int
+		value int
+	}{
+		{&c.DefaultQueue, DefaultQueue}, {&c.DefaultQueueBytes, DefaultQueueBytes}, {&c.MaxQueue, DefaultMaxQueue},
+		{&c.MaxChannels, DefaultMaxChannels}, {&c.MaxMembersPerChannel, DefaultMaxMembers},
+		{&c.MaxNamesPerChannel, DefaultMaxNames}, {&c.MaxChannelsPerMember, DefaultMaxPlaces},
+		{&c.MaxSubscriptionsPerMember, DefaultMaxFeeds}, {&c.MaxMetadata, DefaultMaxMetadata},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package hub routes messages between members. A Hub is a value: a daemon serves one on
+// many listeners, a program embeds one and joins it over transport/mem like everybody
+// else. It imports no transport, server or codec: it is given sessions, and never looks
+// into a payload except those of its own operations.
+//
+// Whoever accepts connections does this for each:
+//
+//	a := h.Admission(base)                       // base: auth, limits, gate, log …
+//	defer a.Release()                            // frees a reserved id if nothing came of it
+//	s, err := session.Accept(ctx, conn, a.Config())
+//	if err != nil { … }
+//	m, err := a.Attach(s)                        // a member until the session ends
+//
+// Where to read on:
+//
+//	admission.go  who may come in, under which id        member.go   what a member has
+//	bind.go       what a route of a member means         table.go    who is where, and what follows from a change
+//	call.go       calls without streams                  stream.go   calls with streams, and their credit
+//	event.go      events and broadcasts                  publish.go  publications
+//	outlet.go     bounded queues before a receiver       subscribe.go, watch.go  who takes from them
+//	operation.go  the methods of channel "$"             stats.go    counters
+//
+// The data plane takes no lock that all members share: a route remembers where it leads
+// and looks again, under the hub's lock, only when that has gone. The lock is never held
+// over I/O or a callback; what a change makes necessary is collected under it and done
+// afterwards, except that notices enter the watchers' queues at once, to keep their order.
+//
+// Membership is for those who offer something or want to be counted: calling, sending,
+// broadcasting and subscribing need none.
+package hub

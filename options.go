@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plexus
+
+import (
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/plexus-ipc/plexus/codec"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Option tunes one call, stream, publication or handler.
+type Option func(*options)
+
+type options struct {
+	codec   codec.Codec
+	message session.Message
+	stamp   bool
+	shared  bool
+	queue   int
+	policy  string
+}
+
+func apply(opts []Option) options {
+	var o options
+	for _, f := range opts {
+		f(&o)
+	}
+	return o
+}
+
+// WithCodec encodes values by c. A handler takes c besides the codecs that it knows
+// anyway: raw, JSON and fixed. Without it []byte travels raw and all else as JSON.
+func WithCodec(c codec.Codec) Option { return func(o *options) { o.codec = c } }
+
+// WithHeader sends a header along; several may have the same key.
+func WithHeader(key, value string) Option {
+	return func(o *options) { o.message.Headers = append(o.message.Headers, wire.Pair{Key: key, Value: value}) }
+}
+
+// WithPriority sets the priority: 0 (normal) to 7 (most urgent).
+func WithPriority(p uint8) Option { return func(o *options) { o.message.Priority = min(p, 7) } }
+
+// WithIdempotent says that the call may be executed twice.
+func WithIdempotent() Option { return func(o *options) { o.message.Idempotent = true } }
+
+// WithTime sends the present time along.
+func WithTime() Option { return func(o *options) { o.stamp = true } }
+
+// WithShared lets others publish on a declared topic, too.
+func WithShared() Option { return func(o *options) { o.shared = true } }
+
+// WithQueue bounds what may wait for a slow subscriber, and says what happens then: see
+// the policies of package operation.
+func WithQueue(messages int, policy string) Option {
+	return func(o *options) { o.queue, o.policy = messages, policy }
+}
+
+// msg returns the message to send with a payload.
+func (o *options) msg(id codec.ID, payload []byte) session.Message {
+	m := o.message
+	m.Codec, m.Payload = uint8(id), payload
+	if o.stamp {
+		m.Time = time.Now().UnixNano()
+	}
+	return m
+}
+
+// codecOf returns the codec for values of type T: the chosen one, raw for bytes, else JSON.
+func (o *options) codecOf(t reflect.Type) codec.Codec {
+	if o.codec != nil {
+		return o.codec
+	}
+	if t == bytesType {
+		return codec.Raw{}
+	}
+	return codec.JSON{}
+}
+
+var bytesType = reflect.TypeFor[[]byte]()
+
+// decode decodes a payload in whatever codec it came in, of those at hand.
+type decoder[T any] struct {
+	values []codec.Value[T]
+	errs   []error
+}
+
+// newDecoder resolves T with the built-in codecs and one more, which may be nil.
+func newDecoder[T any](extra codec.Codec) *decoder[T] {
+	var set codec.Set
+	if extra != nil {
+		set = set.With(extra)
+	}
+	d := &decoder[T]{}
+	for _, c := range set.All() {
+		v, err := codec.For[T](c)
+		d.values = append(d.values, v)
+		d.errs = append(d.errs, err)
+	}
+	return d
+}
+
+// find returns the value for a codec number.
+func (d *decoder[T]) find(id uint8) (codec.Value[T], error) {
+	for i, v := range d.values {
+		if uint8(v.Codec().ID()) == id {
+			if err := d.errs[i]; err != nil {
+				return v, status.Errorf(status.InvalidArgument, "%w", err)
+			}
+			return v, nil
+		}
+	}
+	return codec.Value[T]{}, status.Errorf(status.InvalidArgument, "codec %d is not known here", id)
+}
+
+func (d *decoder[T]) decode(id uint8, payload []byte, v *T) error {
+	value, err := d.find(id)
+	if err != nil {
+		return err
+	}
+	if err := value.Decode(payload, v); err != nil {
+		return status.Errorf(status.InvalidArgument, "the value does not decode: %w", err)
+	}
+	return nil
+}
+
+// buffers lends memory for encoded values.
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+type buffer struct{ request, reply []byte }
+
+// maxKept is the capacity above which a lent buffer is not kept.
+const maxKept = 64 << 10
+
+func lend() *buffer { return buffers.Get().(*buffer) }
+
+func (b *buffer) giveBack() {
+	if cap(b.request) <= maxKept && cap(b.reply) <= maxKept {
+		buffers.Put(b)
+	}
+}

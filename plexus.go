@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plexus
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/plexus-ipc/plexus/auth"
+	"github.com/plexus-ipc/plexus/client"
+	"github.com/plexus-ipc/plexus/endpoint"
+	"github.com/plexus-ipc/plexus/server"
+	"github.com/plexus-ipc/plexus/service"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/transport/mem"
+	"github.com/plexus-ipc/plexus/transport/socket"
+	"github.com/plexus-ipc/plexus/transport/stdio"
+)
+
+// Client is the dialling end of a conversation, see Dial.
+type Client = client.Client
+
+// Channel is a handle on a channel of a hub, or on the direct peer itself.
+type Channel = service.Channel
+
+// Peer is a client of a Server, as the server sees it.
+type Peer = server.Peer
+
+// DialOptions tune Dial. nil and the zero value are useful.
+type DialOptions struct {
+	// ID is the wanted member id, "" for one that the other side chooses.
+	ID string
+	// Secret is shared with the server: each side proves to the other that it knows it.
+	Secret []byte
+	// TLS configures tls addresses.
+	TLS *tls.Config
+	// Metadata is what this program says about itself.
+	Metadata map[string]string
+	// Lazy leaves connecting to the first use.
+	Lazy bool
+	// Transports are the drivers, nil for those of the standard set: unix, unixpacket,
+	// unixgram, tcp, tls, mem, stdio.
+	Transports *transport.Set
+	// Transport and Session tune the layers below; what is set here goes before.
+	Transport transport.Options
+	Session   session.Config
+	// Log takes what is worth a line; nil discards it.
+	Log *slog.Logger
+}
+
+// Dial connects to an address and returns a Client, to be closed by the caller. ctx
+// bounds the connecting only.
+func Dial(ctx context.Context, address string, o *DialOptions) (*Client, error) {
+	if o == nil {
+		o = &DialOptions{}
+	}
+	ep, err := resolve(address)
+	if err != nil {
+		return nil, err
+	}
+	cfg := client.Config{Set: setOf(o.Transports), Endpoint: ep, Session: o.Session}
+	opts := o.Transport
+	if o.TLS != nil {
+		opts.TLS = o.TLS
+	}
+	cfg.Transport = &opts
+	s := &cfg.Session
+	orString(&s.ID, o.ID)
+	if o.Metadata != nil {
+		s.Metadata = o.Metadata
+	}
+	if o.Log != nil {
+		s.Log = o.Log
+	}
+	if err := present(s, o.Secret); err != nil {
+		return nil, err
+	}
+	c := client.New(cfg)
+	if o.Lazy {
+		return c, nil
+	}
+	if err := c.Connect(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// ListenOptions tune Listen. nil and the zero value are useful.
+type ListenOptions struct {
+	// ID is the server's own id.
+	ID string
+	// Secret must be proved by every client, and is proved to it. On unix sockets the
+	// peer's user is checked in any case: the same user and root may connect, unless
+	// Allow says otherwise.
+	Secret []byte
+	// Allow says which users may connect over transports that know them.
+	Allow *auth.Allow
+	// TLS configures tls addresses; it needs a certificate.
+	TLS *tls.Config
+	// One makes it a server of one peer: others are told status.Busy.
+	One bool
+	// Hub, if not nil, gets the sessions: a *hub.Hub.
+	Hub Hub
+	// Transports are the drivers, see DialOptions.
+	Transports *transport.Set
+	// Transport and Session tune the layers below.
+	Transport transport.Options
+	Session   session.Config
+	// Log takes what is worth a line; nil discards it.
+	Log *slog.Logger
+}
+
+// Hub is what takes over the sessions of a Server: a *hub.Hub.
+type Hub interface {
+	// Configure completes the configuration of each session.
+	Configure(*session.Config)
+	// Attach takes a session whose handshake has succeeded.
+	Attach(*session.Session)
+}
+
+// Server is the accepting end, see Listen.
+type Server struct {
+	*server.Server
+	set  transport.Set
+	opts *transport.Options
+
+	mu   sync.Mutex
+	ends []endpoint.Endpoint
+	wg   sync.WaitGroup
+}
+
+// Listen binds an address and serves it until Close.
+func Listen(address string, o *ListenOptions) (*Server, error) {
+	s, err := NewServer(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Bind(context.Background(), address); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// NewServer returns a Server that listens nowhere yet.
+func NewServer(o *ListenOptions) (*Server, error) {
+	if o == nil {
+		o = &ListenOptions{}
+	}
+	cfg := server.Config{Session: o.Session, One: o.One, Log: o.Log}
+	c := &cfg.Session
+	orString(&c.ID, o.ID)
+	if o.Log != nil {
+		c.Log = o.Log
+	}
+	if err := protect(c, o); err != nil {
+		return nil, err
+	}
+	if o.Hub != nil {
+		o.Hub.Configure(c)
+		cfg.Attach = o.Hub.Attach
+	}
+	opts := o.Transport
+	if o.TLS != nil {
+		opts.TLS = o.TLS
+	}
+	return &Server{Server: server.New(cfg), set: setOf(o.Transports), opts: &opts}, nil
+}
+
+// protect sets the mechanisms of a listener: the user where the kernel knows it, and the
+// secret if there is one.
+func protect(c *session.Config, o *ListenOptions) error {
+	if len(c.Auth.Mechanisms) > 0 || c.AuthFor != nil {
+		return nil
+	}
+	var allow auth.Allow
+	if o.Allow != nil {
+		allow = *o.Allow
+	}
+	local, remote := auth.PeerCredentials(allow), auth.None()
+	if o.Allow != nil {
+		remote = local // it will say what is missing
+	}
+	if o.Secret != nil {
+		m, err := newSecret(o.Secret, c.Log)
+		if err != nil {
+			return err
+		}
+		local, remote = auth.All(local, m), auth.All(m)
+		if o.Allow != nil {
+			remote = local
+		}
+	}
+	c.AuthFor = func(p auth.Peer) auth.Chain {
+		if p.HasCredentials {
+			return auth.Chain{Mechanisms: []auth.Mechanism{local}}
+		}
+		return auth.Chain{Mechanisms: []auth.Mechanism{remote}}
+	}
+	if c.Throttle == nil {
+		c.Throttle = &auth.Throttle{}
+	}
+	return nil
+}
+
+// present sets the mechanisms of a dialler: with a secret it insists on one.
+func present(c *session.Config, secret []byte) error {
+	if len(c.Auth.Mechanisms) > 0 {
+		return nil
+	}
+	peer := auth.PeerCredentials(auth.Allow{})
+	if secret == nil {
+		c.Auth.Mechanisms = []auth.Mechanism{peer, auth.None()}
+		return nil
+	}
+	m, err := newSecret(secret, c.Log)
+	if err != nil {
+		return err
+	}
+	c.Auth = auth.Chain{Mechanisms: []auth.Mechanism{auth.All(peer, m), m}, Floor: "secret"}
+	return nil
+}
+
+func newSecret(secret []byte, log *slog.Logger) (auth.Mechanism, error) {
+	m, err := auth.Secret(secret, nil)
+	if err != nil {
+		return nil, err
+	}
+	if w := m.Warning(); w != "" && log != nil {
+		log.Warn(w)
+	}
+	return m, nil
+}
+
+// Bind binds one more address.
+func (s *Server) Bind(ctx context.Context, address string) error {
+	ep, err := resolve(address)
+	if err != nil {
+		return err
+	}
+	l, err := s.set.Listen(ctx, ep, s.opts)
+	if err != nil {
+		return listenError(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ends = append(s.ends, l.Endpoint())
+	s.wg.Go(func() { s.Server.Serve(l) })
+	return nil
+}
+
+// Endpoints lists the addresses as they really are: a port 0 is resolved.
+func (s *Server) Endpoints() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, ep := range s.ends {
+		all = append(all, ep.String())
+	}
+	return all
+}
+
+// Close ends everything at once and returns when it has ended.
+func (s *Server) Close() error {
+	err := s.Server.Close()
+	s.wg.Wait()
+	return err
+}
+
+// standard is the set that is used when none is given. It is read only.
+var standard = sync.OnceValue(func() transport.Set {
+	return transport.NewSet(socket.New(), mem.New(), stdio.NewTransport())
+})
+
+func setOf(s *transport.Set) transport.Set {
+	if s != nil {
+		return *s
+	}
+	return standard()
+}
+
+// resolve parses an address; a name becomes a path in the user's own directory. This is
+// the one place of the library that reads the environment.
+func resolve(address string) (endpoint.Endpoint, error) {
+	ep, err := endpoint.Parse(address)
+	if err != nil {
+		return ep, status.Errorf(status.InvalidArgument, "%w", err)
+	}
+	if ep.Scheme() != "auto" {
+		return ep, nil
+	}
+	dir := endpoint.RuntimeDir(os.Getenv, os.Getuid(), runtime.GOOS) //nolint:forbidigo // see above
+	if ep, err = ep.Resolve(dir); err != nil {
+		return ep, status.Errorf(status.InvalidArgument, "%w", err)
+	}
+	return ep, nil
+}
+
+// listenError gives a failure to bind its code.
+func listenError(err error) error {
+	code := status.Unavailable
+	switch {
+	case errors.Is(err, transport.ErrInUse), errors.Is(err, transport.ErrForeign):
+		code = status.AlreadyExists
+	case errors.Is(err, transport.ErrDenied):
+		code = status.PermissionDenied
+	case errors.Is(err, errors.ErrUnsupported):
+		code = status.Unsupported
+	}
+	return &status.Error{Code: code, Message: err.Error(), Err: err}
+}
+
+func orString(v *string, s string) {
+	if s != "" {
+		*v = s
+	}
+}
+
+// Schemes lists what the standard set can dial and listen to.
+func Schemes() []string { return slices.Clone(standard().Schemes()) }

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package server accepts: it runs the accept loop, shakes hands with limits, and keeps the
+// sessions. A Server serves its own table of methods, events and topics to direct peers,
+// or gives its sessions to a hub.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/service"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/subject"
+	"github.com/plexus-ipc/plexus/transport"
+)
+
+// Defaults of Config.
+const (
+	DefaultMaxSessions   = 10_000
+	DefaultMaxHandshakes = 256
+)
+
+// Config describes a Server. The zero value is useful.
+type Config struct {
+	// Session describes this side of each session. For direct use its Router and Admit
+	// are set by New.
+	Session session.Config
+	// Attach, if not nil, is given every new session: the sessions are a hub's, whose
+	// Router and Admit stand in Session.
+	Attach func(*session.Session)
+	// MaxSessions and MaxHandshakes bound the sessions, and the connections that have not
+	// finished their handshake. What is beyond waits in the backlog (handshakes) or is
+	// told status.LimitExceeded.
+	MaxSessions, MaxHandshakes int
+	// One makes a server of one peer: others are told status.Busy.
+	One bool
+	// Log takes what is worth a line; nil discards it.
+	Log *slog.Logger
+}
+
+// offers is embedded under a name of its own: its methods are the Server's.
+type offers = service.Table
+
+// Server is the accepting end. It is safe for concurrent use.
+type Server struct {
+	*offers // what it offers to direct peers
+
+	cfg      Config
+	began    time.Time
+	accepted atomic.Uint64
+	next     atomic.Uint64
+	slots    chan struct{} // a token per running handshake
+
+	mu        sync.Mutex
+	closed    bool
+	listeners map[transport.Listener]struct{}
+	pending   map[transport.Conn]struct{}
+	sessions  map[*session.Session]*Peer
+	ids       map[string]struct{} // of sessions and of handshakes that were admitted
+	wg        sync.WaitGroup
+}
+
+// New returns a Server without listeners.
+func New(cfg Config) *Server {
+	if cfg.MaxSessions <= 0 {
+		cfg.MaxSessions = DefaultMaxSessions
+	}
+	if cfg.MaxHandshakes <= 0 {
+		cfg.MaxHandshakes = DefaultMaxHandshakes
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		offers: &service.Table{}, cfg: cfg, began: time.Now(), slots: make(chan struct{}, cfg.MaxHandshakes),
+		listeners: make(map[transport.Listener]struct{}), pending: make(map[transport.Conn]struct{}),
+		sessions: make(map[*session.Session]*Peer), ids: make(map[string]struct{}),
+	}
+	if cfg.Session.Log == nil {
+		s.cfg.Session.Log = cfg.Log
+	}
+	if cfg.Session.Gate == nil {
+		s.cfg.Session.Gate = session.NewGate(session.DefaultMaxHandlers, session.DefaultMaxQueue)
+	}
+	if cfg.Attach == nil {
+		s.offers.Operations = s.operation
+		s.cfg.Session.Router = s.offers
+		s.cfg.Session.Admit = s.admit
+	}
+	return s
+}
+
+// Serve accepts connections until the listener or the server is closed, and returns nil
+// then. Errors of Accept are passing: it logs them, at most one in five seconds, and tries
+// again after a pause. It closes l in the end.
+func (s *Server) Serve(l transport.Listener) error {
+	if !s.enter(l) {
+		l.Close()
+		return &status.Error{Code: status.Closed, Message: "the server was closed", Err: net.ErrClosed}
+	}
+	defer s.leave(l)
+	pause := acceptPause{log: s.cfg.Log}
+	for {
+		s.slots <- struct{}{}
+		conn, err := l.Accept()
+		if err != nil {
+			<-s.slots
+			if errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			pause.wait(err)
+			continue
+		}
+		pause.reset()
+		if !s.begin(conn, heartbeatOf(l)) {
+			<-s.slots
+			conn.Close()
+			return nil
+		}
+	}
+}
+
+// heartbeatOf tells for which listeners silence must be probed: where the kernel does not
+// report the death of a peer at once.
+func heartbeatOf(l transport.Listener) bool {
+	switch l.Endpoint().Scheme() {
+	case "tcp", "tls", "ws", "wss":
+		return true
+	}
+	return false
+}
+
+func (s *Server) enter(l transport.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	s.wg.Add(1)
+	return true
+}
+
+func (s *Server) leave(l transport.Listener) {
+	l.Close()
+	s.mu.Lock()
+	delete(s.listeners, l)
+	s.mu.Unlock()
+	s.wg.Done()
+}
+
+// begin shakes hands on a goroutine of its own. The token is given back at its end.
+func (s *Server) begin(conn transport.Conn, heartbeat bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.pending[conn] = struct{}{}
+	s.wg.Go(func() {
+		s.shake(conn, heartbeat)
+		<-s.slots
+	})
+	return true
+}
+
+// ServeConn takes a connection that was made in another way: a pipe, a child's stdio. It
+// returns when the handshake is over.
+func (s *Server) ServeConn(conn transport.Conn) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		conn.Close()
+		return &status.Error{Code: status.Closed, Message: "the server was closed", Err: net.ErrClosed}
+	}
+	s.pending[conn] = struct{}{}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	defer s.wg.Done()
+	return s.shake(conn, false)
+}
+
+func (s *Server) shake(conn transport.Conn, heartbeat bool) error {
+	cfg := s.cfg.Session
+	if !heartbeat {
+		cfg.Heartbeat = 0
+	} else if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = 15 * time.Second
+	}
+	admit := cfg.Admit
+	var admitted string
+	cfg.Admit = func(ctx context.Context, p session.Peer) (string, error) {
+		if err := s.room(); err != nil {
+			return "", err
+		}
+		if admit == nil {
+			return p.ID, nil
+		}
+		var err error
+		admitted, err = admit(ctx, p)
+		return admitted, err
+	}
+	x, err := session.Accept(context.Background(), conn, &cfg)
+	if err != nil {
+		s.cfg.Log.Info("connection refused", "code", status.CodeOf(err).String(), "reason", err.Error())
+	}
+	s.settle(conn, x, admitted)
+	return err
+}
+
+// room refuses a session too many.
+func (s *Server) room() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cfg.One && len(s.sessions) > 0 {
+		return &status.Error{Code: status.Busy, Message: "this endpoint serves one peer and has one"}
+	}
+	if len(s.sessions) >= s.cfg.MaxSessions {
+		return status.Errorf(status.LimitExceeded, "%d sessions are open, no more are allowed", len(s.sessions))
+	}
+	return nil
+}
+
+// settle enters a new session, or frees what a failed handshake had reserved.
+func (s *Server) settle(conn transport.Conn, x *session.Session, id string) {
+	s.mu.Lock()
+	delete(s.pending, conn)
+	if x == nil {
+		delete(s.ids, id)
+		s.mu.Unlock()
+		return
+	}
+	if s.closed {
+		s.mu.Unlock()
+		x.Close()
+		x.Wait()
+		return
+	}
+	s.accepted.Add(1)
+	s.sessions[x] = newPeer(s, x)
+	s.wg.Go(x.Wait)
+	s.mu.Unlock()
+	x.OnEnd(func(error) { s.gone(x, id) })
+	if s.cfg.Attach != nil {
+		s.cfg.Attach(x)
+	}
+}
+
+func (s *Server) gone(x *session.Session, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, x)
+	delete(s.ids, id)
+}
+
+// admit gives a direct peer its id: the wanted one, or a new one.
+func (s *Server) admit(_ context.Context, p session.Peer) (string, error) {
+	id := p.ID
+	if id == "" {
+		id = "peer-" + itoa(s.next.Add(1))
+	} else if err := subject.ValidateMember(id); err != nil {
+		return "", status.Errorf(status.InvalidArgument, "%w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, taken := s.ids[id]; taken {
+		return "", status.Errorf(status.AlreadyExists, "the id %q is in use: choose another, or none", id)
+	}
+	s.ids[id] = struct{}{}
+	return id, nil
+}
+
+// Close ends all sessions at once and returns when everything has ended.
+func (s *Server) Close() error {
+	_, err := s.Shutdown(expired)
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+// expired is a context that has ended.
+var expired = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// Shutdown stops accepting, lets what is under way end until ctx does, then ends all
+// sessions. It returns how many calls were cut.
+func (s *Server) Shutdown(ctx context.Context) (cut int, err error) {
+	s.mu.Lock()
+	s.closed = true
+	for l := range s.listeners {
+		l.Close()
+	}
+	for c := range s.pending {
+		c.Close()
+	}
+	sessions := make([]*session.Session, 0, len(s.sessions))
+	for x := range s.sessions {
+		sessions = append(sessions, x)
+	}
+	s.mu.Unlock()
+	if s.cfg.Attach == nil {
+		s.offers.EndSubscriptions()
+	}
+	cut, err = drainAll(ctx, sessions)
+	s.offers.Close()
+	s.wg.Wait()
+	return cut, err
+}
+
+// drainAll drains sessions side by side.
+func drainAll(ctx context.Context, sessions []*session.Session) (int, error) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var cut int
+	var first error
+	for _, x := range sessions {
+		wg.Go(func() {
+			n, err := x.Drain(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			cut += n
+			if first == nil {
+				first = err
+			}
+		})
+	}
+	wg.Wait()
+	return cut, first
+}
+
+// operation serves what a direct server knows of the operations.
+func (s *Server) operation(op string) service.Handler {
+	switch op {
+	case operation.Members:
+		return func(c *session.Call) { service.AnswerJSON(c, s.members()) }
+	case operation.Status:
+		return func(c *session.Call) { service.AnswerJSON(c, s.Status()) }
+	}
+	return nil
+}
+
+// Status describes the server.
+func (s *Server) Status() operation.HubStatus {
+	counts := s.offers.Counts()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := operation.HubStatus{
+		ID: s.cfg.Session.ID, Kind: "server", PID: os.Getpid(), Uptime: time.Since(s.began).Seconds(), Sessions: len(s.sessions),
+		Methods: len(s.offers.Methods()), Published: counts.Published, Delivered: counts.Delivered,
+		Dropped: map[string]uint64{"slow subscriber": counts.Dropped},
+	}
+	for l := range s.listeners {
+		st.Endpoints = append(st.Endpoints, l.Endpoint().String())
+	}
+	return st
+}
+
+func (s *Server) members() operation.MemberList {
+	var list operation.MemberList
+	for _, p := range s.Peers() {
+		d := p.s.Peer()
+		list.Members = append(list.Members, operation.Member{
+			ID: d.ID, Identity: d.Identity.Name, Product: d.Product, Address: d.Address, Metadata: d.Metadata,
+			Age: time.Since(p.s.Began()).Seconds(),
+		})
+	}
+	return list
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Source gives the session to talk by, which may have to be made first.
+type Source interface {
+	Session(ctx context.Context) (*session.Session, error)
+}
+
+// maxHandles bounds what a Channel remembers of names it was asked for.
+const maxHandles = 8 << 10
+
+// Channel is a handle on one channel of a hub, or on a direct peer: what can be called,
+// sent, published and subscribed to there, and what this side offers there. It costs
+// nothing until it is used and is safe for concurrent use.
+type Channel struct {
+	source Source
+	table  *Table
+	name   string
+	target string // a member id: calls and events go to that member
+
+	mu      sync.RWMutex
+	handles map[wire.Bind]*Handle
+}
+
+// NewChannel returns a handle. table is what this side offers.
+func NewChannel(source Source, table *Table, name string) *Channel {
+	return &Channel{source: source, table: table, name: name}
+}
+
+// Name returns the channel's name, "" for the peer itself.
+func (c *Channel) Name() string { return c.name }
+
+// At returns a handle whose calls and events go to one member of the channel.
+func (c *Channel) At(member string) *Channel {
+	return &Channel{source: c.source, table: c.table, name: c.name, target: member}
+}
+
+// Method returns a handle on a method.
+func (c *Channel) Method(name string) session.Invoker { return c.handle(wire.ClassMethod, name) }
+
+// Event returns a handle on an event: for the member that provides the name, or the one
+// that At has chosen.
+func (c *Channel) Event(name string) session.Emitter { return c.handle(wire.ClassEvent, name) }
+
+// Broadcast returns a handle on an event for all other members of the channel.
+func (c *Channel) Broadcast(name string) session.Emitter { return c.handle(wire.ClassBroadcast, name) }
+
+// Topic returns a handle on a topic to publish to.
+func (c *Channel) Topic(name string) session.Emitter {
+	return &publisher{c, c.handle(wire.ClassTopic, name)}
+}
+
+func (c *Channel) handle(class wire.Class, name string) *Handle {
+	b := wire.Bind{Class: class, Channel: c.name, Name: name, Target: c.target}
+	c.mu.RLock()
+	h := c.handles[b]
+	c.mu.RUnlock()
+	if h != nil {
+		return h
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h := c.handles[b]; h != nil {
+		return h
+	}
+	if c.handles == nil || len(c.handles) >= maxHandles {
+		c.handles = make(map[wire.Bind]*Handle)
+	}
+	h = &Handle{source: c.source, bind: b}
+	c.handles[b] = h
+	return h
+}
+
+// Handle is a session.Invoker and session.Emitter that follows its source from session to
+// session.
+type Handle struct {
+	source Source
+	bind   wire.Bind
+	route  atomic.Pointer[session.Route]
+}
+
+// at returns the route on the present session.
+func (h *Handle) at(ctx context.Context) (*session.Route, error) {
+	s, err := h.source.Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if r := h.route.Load(); r != nil && r.Session() == s {
+		return r, nil
+	}
+	r := s.Route(h.bind)
+	h.route.Store(r)
+	return r, nil
+}
+
+// Call implements session.Invoker.
+func (h *Handle) Call(ctx context.Context, m session.Message, dst []byte) (session.Reply, error) {
+	r, err := h.at(ctx)
+	if err != nil {
+		return session.Reply{}, err
+	}
+	return r.Call(ctx, m, dst)
+}
+
+// Open implements session.Invoker.
+func (h *Handle) Open(ctx context.Context, shape wire.Shape, m session.Message) (*session.Stream, error) {
+	r, err := h.at(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Open(ctx, shape, m)
+}
+
+// Go begins a call without waiting for its answer.
+func (h *Handle) Go(ctx context.Context, m session.Message) (*session.Pending, error) {
+	r, err := h.at(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Go(ctx, m), nil
+}
+
+// Emit implements session.Emitter.
+func (h *Handle) Emit(ctx context.Context, m session.Message) error {
+	r, err := h.at(ctx)
+	if err != nil {
+		return err
+	}
+	return r.Emit(ctx, m)
+}
+
+// publisher sends to this side's own subscribers if the topic is declared here and the
+// other side is no hub.
+type publisher struct {
+	c *Channel
+	h *Handle
+}
+
+// Emit implements session.Emitter.
+func (p *publisher) Emit(ctx context.Context, m session.Message) error {
+	r, err := p.h.at(ctx)
+	if err != nil {
+		return err
+	}
+	b := p.h.bind
+	if p.c.table.Declared(b.Channel, b.Name) && !hubAt(r.Session()) {
+		return p.c.table.Publish(b.Channel, b.Name, m)
+	}
+	return r.Emit(ctx, m)
+}
+
+// hubAt reports whether the other side is a hub.
+func hubAt(s *session.Session) bool { return slices.Contains(s.Peer().Features, operation.Feature) }
+
+// Subscribe returns once the subscription is effective.
+func (c *Channel) Subscribe(ctx context.Context, pattern string, o SubscribeOptions) (*Subscription, error) {
+	s, err := c.source.Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return subscribe(ctx, s, c.name, pattern, o)
+}
+
+// Registration is something that this side offers until it is closed or its session ends.
+type Registration struct {
+	remove   func()
+	withdraw func(ctx context.Context) error
+	once     sync.Once
+	err      error
+}
+
+// NewRegistration returns a Registration that is closed by remove, nil if remove is.
+func NewRegistration(remove func()) *Registration {
+	if remove == nil {
+		return nil
+	}
+	return &Registration{remove: remove}
+}
+
+// Close withdraws the offer.
+func (r *Registration) Close(ctx context.Context) error {
+	r.once.Do(func() {
+		if r.withdraw != nil {
+			r.err = r.withdraw(ctx)
+		}
+		r.remove()
+	})
+	return r.err
+}
+
+// Offer offers a method: to the peer, or through the hub to everybody. It returns once it
+// can be called.
+func (c *Channel) Offer(ctx context.Context, name string, shape wire.Shape, h Handler) (*Registration, error) {
+	remove, err := c.table.Handle(c.name, name, h)
+	if err != nil {
+		return nil, err
+	}
+	offer := operation.Offer{Channel: c.name, Method: name, Shape: uint8(shape)}
+	return c.register(ctx, remove, operation.Provide, operation.Withdraw, offer)
+}
+
+// Declare allows publications on a topic: by this side, and by others if it is shared.
+func (c *Channel) Declare(ctx context.Context, name string, shared bool) (*Registration, error) {
+	remove, err := c.table.Declare(c.name, name, shared)
+	if err != nil {
+		return nil, err
+	}
+	return c.register(ctx, remove, operation.Declare, operation.Retract, operation.Topic{Channel: c.name, Name: name, Shared: shared})
+}
+
+// register tells a hub what was entered into the table. A direct peer asks the table.
+func (c *Channel) register(ctx context.Context, remove func(), do, undo string, what any) (*Registration, error) {
+	s, err := c.source.Session(ctx)
+	if err == nil && hubAt(s) {
+		err = operate(ctx, s, do, what, nil)
+	}
+	if err != nil {
+		remove()
+		return nil, err
+	}
+	r := &Registration{remove: remove}
+	if hubAt(s) {
+		r.withdraw = func(ctx context.Context) error { return operate(ctx, s, undo, what, nil) }
+	}
+	return r, nil
+}
+
+// Listen has f called for the events of this channel that are named name, or for all if
+// name is "".
+func (c *Channel) Listen(name string, f func(Event)) *Listener {
+	return c.table.Listen(func(channel, event string) bool {
+		return channel == c.name && (name == "" || name == event)
+	}, f)
+}
+
+// Operate calls an operation of the hub, see package operation. answer may be nil.
+func (c *Channel) Operate(ctx context.Context, op string, request, answer any) error {
+	s, err := c.source.Session(ctx)
+	if err != nil {
+		return err
+	}
+	return operate(ctx, s, op, request, answer)
+}
+
+func operate(ctx context.Context, s *session.Session, op string, request, answer any) error {
+	b, err := json.Marshal(request)
+	if err != nil {
+		return status.Errorf(status.InvalidArgument, "%s: %w", op, err)
+	}
+	r := s.Route(wire.Bind{Class: wire.ClassMethod, Channel: operation.Channel, Name: op})
+	rep, err := r.Call(ctx, session.Message{Codec: codecJSON, Payload: b}, nil)
+	if err != nil || answer == nil {
+		return err
+	}
+	if err := json.Unmarshal(rep.Payload, answer); err != nil {
+		return status.Errorf(status.Protocol, "answer to %s: %w", op, err)
+	}
+	return nil
+}
+
+// openOperation opens an operation that answers with a stream and waits for its
+// Confirmation.
+func openOperation(ctx context.Context, s *session.Session, op string, request any) (*session.Stream, error) {
+	b, err := json.Marshal(request)
+	if err != nil {
+		return nil, status.Errorf(status.InvalidArgument, "%s: %w", op, err)
+	}
+	r := s.Route(wire.Bind{Class: wire.ClassMethod, Channel: operation.Channel, Name: op})
+	x, err := r.Open(context.WithoutCancel(ctx), wire.ServerStream, session.Message{Codec: codecJSON, Payload: b})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := x.Recv(ctx, nil); err != nil {
+		x.Cancel()
+		return nil, err
+	}
+	return x, nil
+}
+
+// Watch returns the stream of a channel's notices, see NextNotice.
+func (c *Channel) Watch(ctx context.Context) (*session.Stream, error) {
+	s, err := c.source.Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return openOperation(ctx, s, operation.Watch, operation.Place{Channel: c.name})
+}
+
+// NextNotice returns the next notice of a stream that Watch has returned.
+func NextNotice(ctx context.Context, x *session.Stream) (operation.Notice, error) {
+	var n operation.Notice
+	item, err := x.Recv(ctx, nil)
+	if err != nil {
+		return n, err
+	}
+	if err := json.Unmarshal(item.Payload, &n); err != nil {
+		return n, status.Errorf(status.Protocol, "notice: %w", err)
+	}
+	return n, nil
+}

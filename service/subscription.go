@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/subject"
+)
+
+// Publication is what a subscription delivers. All bytes are the receiver's.
+type Publication struct {
+	Channel, Topic string
+	Sender         string // member id of the publisher
+	Codec          uint8
+	Payload        []byte
+	Sequence       uint64 // in the publisher's lane
+	Ext            []byte // see session.Headers
+	// Dropped is how many publications are missing before this one, because this
+	// subscriber was too slow.
+	Dropped uint64
+}
+
+// Subscription delivers publications to one goroutine. It ends with its session, or when
+// it is closed.
+type Subscription struct {
+	stream *session.Stream
+	feed   *feed // instead of stream, in this process
+
+	dropped atomic.Uint64
+	gap     uint64 // owned by the receiver
+
+	mu     sync.Mutex
+	queue  []Publication
+	signal chan struct{}
+	closed bool
+}
+
+// SubscribeOptions say how a slow subscriber is treated.
+type SubscribeOptions struct {
+	Queue  int    // publications that may wait for it; 0 for the default
+	Policy string // operation.DropOldest (default), DropNewest or Disconnect
+}
+
+// Recv returns the next publication. After the end it returns the *status.Error that says
+// why, io.EOF after Close.
+func (s *Subscription) Recv(ctx context.Context) (Publication, error) {
+	if s.stream == nil {
+		return s.pop(ctx)
+	}
+	for {
+		item, err := s.stream.Recv(ctx, nil)
+		if err != nil {
+			if errors.Is(err, status.Cancelled) && s.isClosed() {
+				err = io.EOF
+			}
+			return Publication{}, err
+		}
+		if item.From.Name == "" {
+			s.note(item)
+			continue
+		}
+		p := Publication{
+			Channel: item.From.Channel, Topic: item.From.Name, Sender: s.stream.Session().SourceName(item.Source),
+			Codec: item.Codec, Payload: item.Payload, Sequence: item.Sequence, Ext: item.Ext, Dropped: s.gap,
+		}
+		s.gap = 0
+		return p, nil
+	}
+}
+
+// note takes a Confirmation.
+func (s *Subscription) note(item session.Item) {
+	var c operation.Confirmation
+	if json.Unmarshal(item.Payload, &c) == nil {
+		s.gap += c.Dropped
+		s.dropped.Add(c.Dropped)
+	}
+}
+
+// Dropped returns how many publications this subscriber has missed.
+func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
+
+func (s *Subscription) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// Close ends the subscription; Recv then returns io.EOF.
+func (s *Subscription) Close() error {
+	s.mu.Lock()
+	was := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if was {
+		return nil
+	}
+	if s.stream != nil {
+		s.stream.Cancel()
+		return nil
+	}
+	s.feed.close()
+	s.wake()
+	return nil
+}
+
+// subscribe opens a subscription at the other side and waits until it is effective.
+func subscribe(ctx context.Context, s *session.Session, channel, pattern string, o SubscribeOptions) (*Subscription, error) {
+	if err := subject.ValidatePattern(pattern); err != nil {
+		return nil, status.Errorf(status.InvalidArgument, "%w", err)
+	}
+	x, err := openOperation(ctx, s, operation.Subscribe, operation.Subscription{Channel: channel, Pattern: pattern, Queue: o.Queue, Policy: o.Policy})
+	if err != nil {
+		return nil, err
+	}
+	return &Subscription{stream: x}, nil
+}
+
+// SubscribeLocal subscribes to the topics of this table within the process.
+func (t *Table) SubscribeLocal(channel, pattern string, o SubscribeOptions) (*Subscription, error) {
+	if err := subject.ValidatePattern(pattern); err != nil {
+		return nil, status.Errorf(status.InvalidArgument, "%w", err)
+	}
+	limit := defaultQueue
+	if o.Queue > 0 {
+		limit = o.Queue
+	}
+	s := &Subscription{signal: make(chan struct{}, 1)}
+	s.feed = &feed{table: t, key: key{channel, pattern}, local: s, policy: o.Policy, limit: limit}
+	return s, t.addFeed(s.feed)
+}
+
+// push takes a publication of this process.
+func (s *Subscription) push(k key, m session.Message) {
+	t := s.feed.table
+	p := Publication{
+		Channel: k.channel, Topic: k.name, Codec: m.Codec, Payload: slices.Clone(m.Payload), Sequence: m.Sequence, Ext: m.Ext,
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	if len(s.queue) >= s.feed.limit {
+		t.dropped.Add(1)
+		s.dropped.Add(1)
+		if s.feed.policy == operation.DropNewest {
+			return
+		}
+		s.queue = s.queue[1:]
+	}
+	s.queue = append(s.queue, p)
+	t.delivered.Add(1)
+	s.wake()
+}
+
+func (s *Subscription) wake() {
+	select {
+	case s.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Subscription) pop(ctx context.Context) (Publication, error) {
+	for {
+		s.mu.Lock()
+		if len(s.queue) > 0 {
+			p := s.queue[0]
+			s.queue = s.queue[1:]
+			s.mu.Unlock()
+			return p, nil
+		}
+		closed := s.closed
+		s.mu.Unlock()
+		if closed {
+			return Publication{}, io.EOF
+		}
+		select {
+		case <-s.signal:
+		case <-ctx.Done():
+			return Publication{}, ctx.Err()
+		}
+	}
+}

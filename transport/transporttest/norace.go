@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !race
+
+package transporttest
+
+// raceEnabled says that the race detector is off.
+const raceEnabled = false
