@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
@@ -27,6 +28,7 @@ import (
 const (
 	DefaultMaxSessions   = 10_000
 	DefaultMaxHandshakes = 256
+	DefaultHeartbeat     = 15 * time.Second // where the kernel does not report a dead peer at once
 )
 
 // Config describes a Server. The zero value is useful.
@@ -34,9 +36,9 @@ type Config struct {
 	// Session describes this side of each session. For direct use its Router and Admit
 	// are set by New.
 	Session session.Config
-	// Attach, if not nil, is given every new session: the sessions are a hub's, whose
-	// Router and Admit stand in Session.
-	Attach func(*session.Session)
+	// Admission, if not nil, makes the sessions a hub's: it is asked once per connection
+	// with Session as the base.
+	Admission func(base session.Config) Admission
 	// MaxSessions and MaxHandshakes bound the sessions, and the connections that have not
 	// finished their handshake. What is beyond waits in the backlog (handshakes) or is
 	// told status.LimitExceeded.
@@ -45,6 +47,13 @@ type Config struct {
 	One bool
 	// Log takes what is worth a line; nil discards it.
 	Log *slog.Logger
+}
+
+// Admission is one connection's way into a hub.
+type Admission struct {
+	Config  *session.Config              // for the handshake
+	Attach  func(*session.Session) error // once it has succeeded
+	Release func()                       // in any case, at the end
 }
 
 // offers is embedded under a name of its own: its methods are the Server's.
@@ -91,10 +100,9 @@ func New(cfg Config) *Server {
 	if cfg.Session.Gate == nil {
 		s.cfg.Session.Gate = session.NewGate(session.DefaultMaxHandlers, session.DefaultMaxQueue)
 	}
-	if cfg.Attach == nil {
-		s.offers.Operations = s.operation
-		s.cfg.Session.Router = s.offers
-		s.cfg.Session.Admit = s.admit
+	s.offers.Operations = s.operation
+	if cfg.Admission == nil {
+		s.cfg.Admission = s.direct
 	}
 	return s
 }
@@ -167,15 +175,22 @@ func (s *Server) begin(conn transport.Conn, heartbeat bool) bool {
 	}
 	s.pending[conn] = struct{}{}
 	s.wg.Go(func() {
-		s.shake(conn, heartbeat)
+		base := s.cfg.Session
+		if !heartbeat {
+			base.Heartbeat = 0
+		} else if base.Heartbeat == 0 {
+			base.Heartbeat = DefaultHeartbeat
+		}
+		s.shake(conn, base)
 		<-s.slots
 	})
 	return true
 }
 
 // ServeConn takes a connection that was made in another way: a pipe, a child's stdio. It
-// returns when the handshake is over.
-func (s *Server) ServeConn(conn transport.Conn) error {
+// returns when the handshake is over. A trusted one, from within this process, need prove
+// nothing.
+func (s *Server) ServeConn(conn transport.Conn, trusted bool) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -186,35 +201,63 @@ func (s *Server) ServeConn(conn transport.Conn) error {
 	s.wg.Add(1)
 	s.mu.Unlock()
 	defer s.wg.Done()
-	return s.shake(conn, false)
+	base := s.cfg.Session
+	base.Heartbeat = 0
+	if trusted {
+		base.Auth, base.AuthFor, base.Throttle = auth.Chain{}, nil, nil
+	}
+	return s.shake(conn, base)
 }
 
-func (s *Server) shake(conn transport.Conn, heartbeat bool) error {
-	cfg := s.cfg.Session
-	if !heartbeat {
-		cfg.Heartbeat = 0
-	} else if cfg.Heartbeat == 0 {
-		cfg.Heartbeat = 15 * time.Second
-	}
-	admit := cfg.Admit
-	var admitted string
-	cfg.Admit = func(ctx context.Context, p session.Peer) (string, error) {
+func (s *Server) shake(conn transport.Conn, base session.Config) error {
+	a := s.cfg.Admission(base)
+	defer a.Release()
+	admit := a.Config.Admit
+	a.Config.Admit = func(ctx context.Context, p session.Peer) (string, error) {
 		if err := s.room(); err != nil {
 			return "", err
 		}
-		if admit == nil {
-			return p.ID, nil
-		}
-		var err error
-		admitted, err = admit(ctx, p)
-		return admitted, err
+		return admit(ctx, p)
 	}
-	x, err := session.Accept(context.Background(), conn, &cfg)
+	a.Config.Started = func(x *session.Session) { s.settle(x, a.Attach) }
+	_, err := session.Accept(context.Background(), conn, a.Config)
 	if err != nil {
 		s.cfg.Log.Info("connection refused", "code", status.CodeOf(err).String(), "reason", err.Error())
 	}
-	s.settle(conn, x, admitted)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.pending, conn)
 	return err
+}
+
+// direct admits a peer to the server's own table.
+func (s *Server) direct(base session.Config) Admission {
+	var id string
+	base.Router = s.offers
+	base.Admit = func(_ context.Context, p session.Peer) (_ string, err error) {
+		id, err = s.admit(p)
+		return id, err
+	}
+	attached := false
+	return Admission{
+		Config: &base,
+		Attach: func(x *session.Session) error {
+			attached = true
+			x.OnEnd(func(error) { s.free(id) })
+			return nil
+		},
+		Release: func() {
+			if !attached {
+				s.free(id)
+			}
+		},
+	}
+}
+
+func (s *Server) free(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ids, id)
 }
 
 // room refuses a session too many.
@@ -230,40 +273,32 @@ func (s *Server) room() error {
 	return nil
 }
 
-// settle enters a new session, or frees what a failed handshake had reserved.
-func (s *Server) settle(conn transport.Conn, x *session.Session, id string) {
+// settle enters a new session, before anything it says is dealt with.
+func (s *Server) settle(x *session.Session, attach func(*session.Session) error) {
 	s.mu.Lock()
-	delete(s.pending, conn)
-	if x == nil {
-		delete(s.ids, id)
-		s.mu.Unlock()
-		return
-	}
 	if s.closed {
 		s.mu.Unlock()
 		x.Close()
-		x.Wait()
 		return
 	}
 	s.accepted.Add(1)
 	s.sessions[x] = newPeer(s, x)
 	s.wg.Go(x.Wait)
 	s.mu.Unlock()
-	x.OnEnd(func(error) { s.gone(x, id) })
-	if s.cfg.Attach != nil {
-		s.cfg.Attach(x)
+	x.OnEnd(func(error) { s.gone(x) })
+	if err := attach(x); err != nil {
+		x.CloseWith(status.Convert(err))
 	}
 }
 
-func (s *Server) gone(x *session.Session, id string) {
+func (s *Server) gone(x *session.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, x)
-	delete(s.ids, id)
 }
 
 // admit gives a direct peer its id: the wanted one, or a new one.
-func (s *Server) admit(_ context.Context, p session.Peer) (string, error) {
+func (s *Server) admit(p session.Peer) (string, error) {
 	id := p.ID
 	if id == "" {
 		id = "peer-" + itoa(s.next.Add(1))
@@ -311,9 +346,7 @@ func (s *Server) Shutdown(ctx context.Context) (cut int, err error) {
 		sessions = append(sessions, x)
 	}
 	s.mu.Unlock()
-	if s.cfg.Attach == nil {
-		s.offers.EndSubscriptions()
-	}
+	s.offers.EndSubscriptions()
 	cut, err = drainAll(ctx, sessions)
 	s.offers.Close()
 	s.wg.Wait()

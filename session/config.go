@@ -55,6 +55,10 @@ type Config struct {
 	// It returns the id of the session, or an error that the peer is told.
 	Admit func(ctx context.Context, p Peer) (id string, err error)
 
+	// Started, if not nil, is given the session before anything from the peer is dealt
+	// with. It must not block.
+	Started func(s *Session)
+
 	// SourceName names the members that the Source of sent messages may stand for; nil
 	// if this side sends only for itself.
 	SourceName func(source uint64) string

@@ -462,6 +462,9 @@ func (h *handshake) start() *Session {
 	t := newTurn(s)
 	s.role.turn.Store(t)
 	s.wg.Add(1)
+	if h.cfg.Started != nil {
+		h.cfg.Started(s)
+	}
 	go s.read(t)
 	if h.cfg.Heartbeat > 0 {
 		s.startHeart(h.cfg.Heartbeat)
