@@ -7,9 +7,13 @@ import (
 	"time"
 )
 
-// tick is how often a Keeper looks while there is anything to look after. The operating
-// system rounds it up to about a millisecond in an idle process.
-const tick = 500 * time.Microsecond
+// tick is how often a Keeper looks while there is anything to look after. As long as all
+// is steady it looks less often, up to maxTick: each look wakes a thread, which on few
+// cores costs a lone caller more than the look itself.
+const (
+	tick    = time.Millisecond
+	maxTick = 4 * time.Millisecond
+)
 
 // Keeper looks after sessions whose receiver role is with somebody who should not keep it
 // for long: a handler that runs on the reading goroutine, a caller that reads its own
@@ -42,18 +46,23 @@ func (k *Keeper) run() {
 	var batch []*Session
 	timer := time.NewTimer(tick)
 	defer timer.Stop()
+	pause := tick
 	for {
 		<-timer.C
 		var ok bool
 		if batch, ok = k.collect(batch[:0]); !ok {
 			return
 		}
+		pause = min(2*pause, maxTick)
 		for _, s := range batch {
-			if !s.inspect() {
+			switch s.inspect() {
+			case forget:
 				k.drop(s)
+			case look:
+				pause = tick
 			}
 		}
-		timer.Reset(tick)
+		timer.Reset(pause)
 	}
 }
 

@@ -55,7 +55,6 @@ type role struct {
 	seenClaims uint32
 	seenTurn   *turn
 	seenState  uint32
-	lateTicks  int
 }
 
 // turn is one activation of a reading goroutine. Its state counts the handlers run and
@@ -196,7 +195,7 @@ func (s *Session) noteLone(began time.Time) {
 	if s.interrupt == nil || s.ready == nil {
 		return
 	}
-	end := s.role.lastEnd.Load()
+	end := s.role.lastEnd.Swap(time.Now().UnixNano())
 	if began.UnixNano()-end > int64(quick) {
 		s.role.streak.Store(0)
 		return
@@ -227,40 +226,58 @@ func (s *Session) needsKeeper() bool {
 	return t != nil && t.state.Load()&(turnRuns|turnLost) == turnRuns
 }
 
-// inspect is the Keeper's look at the session, once per tick. It returns false when there
-// is nothing to look after any more.
-func (s *Session) inspect() bool {
+// verdict is what a Keeper thinks of a session after a look at it.
+type verdict uint8
+
+const (
+	forget verdict = iota // nothing to look after any more
+	look                  // look again after a tick
+	steady                // the role changes hands so fast that a later look will do
+)
+
+// steadyCount is how many calls per look make a session steady.
+const steadyCount = 16
+
+// inspect is the Keeper's look at the session, once per tick.
+func (s *Session) inspect() verdict {
 	r := &s.role
 	if s.errIfEnded() {
-		return false
+		return forget
 	}
-	switch r.state.Load() {
-	case roleNobody:
-		if claims := r.claims.Load(); claims != r.seenClaims {
-			r.seenClaims = claims
-		} else if r.state.CompareAndSwap(roleNobody, roleReader) {
+	state := r.state.Load()
+	if state != roleReader {
+		claims := r.claims.Load()
+		made := claims - r.seenClaims
+		r.seenClaims = claims
+		if made == 0 && state == roleCaller {
+			s.interrupt.Interrupt()
+		} else if made == 0 && r.state.CompareAndSwap(roleNobody, roleReader) {
 			s.wakeReader()
 		}
-		return true
-	case roleCaller:
-		if claims := r.claims.Load(); claims != r.seenClaims {
-			r.seenClaims = claims
-		} else {
-			s.interrupt.Interrupt()
-		}
-		return true
+		return paceOf(made)
 	}
 	t := r.turn.Load()
-	state := t.state.Load()
-	if t != r.seenTurn || state != r.seenState {
-		r.seenTurn, r.seenState = t, state
-		return true
+	now := t.state.Load()
+	made := (now - r.seenState) / turnCount
+	if t != r.seenTurn || now != r.seenState {
+		if t != r.seenTurn {
+			made = 1
+		}
+		r.seenTurn, r.seenState = t, now
+		return paceOf(made)
 	}
-	if state&(turnRuns|turnLost) == turnRuns {
-		t.take(state)
-		return true
+	if now&(turnRuns|turnLost) == turnRuns {
+		t.take(now)
+		return look
 	}
-	return false
+	return forget
+}
+
+func paceOf(made uint32) verdict {
+	if made >= steadyCount {
+		return steady
+	}
+	return look
 }
 
 func (s *Session) errIfEnded() bool {
