@@ -9,14 +9,13 @@ import (
 	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
-	"github.com/plexus-ipc/plexus/wire"
 )
 
 // Provider offers methods: a Client, a Channel, a Server.
 type Provider interface {
 	// Offer offers a method until the Registration is closed or the session ends. It
 	// returns once the method can be called.
-	Offer(ctx context.Context, name string, shape wire.Shape, h service.Handler) (*Registration, error)
+	Offer(ctx context.Context, name string, shape session.Shape, h service.Handler) (*Registration, error)
 }
 
 // Registration is something that this side offers until it is closed.
@@ -31,10 +30,10 @@ const registerTimeout = 10 * time.Second
 // other becomes status.Failed. The answer travels in the codec of the request.
 func Handle[In, Out any](p Provider, method string, f func(ctx context.Context, in In) (Out, error), opts ...Option) (*Registration, error) {
 	h := &handler[In, Out]{in: newDecoder[In](apply(opts).codec), out: newDecoder[Out](apply(opts).codec), f: f}
-	return offer(p, method, wire.Unary, h.serve)
+	return offer(p, method, session.Unary, h.serve)
 }
 
-func offer(p Provider, method string, shape wire.Shape, h service.Handler) (*Registration, error) {
+func offer(p Provider, method string, shape session.Shape, h service.Handler) (*Registration, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
 	return p.Offer(ctx, method, shape, h)
@@ -47,8 +46,8 @@ type handler[In, Out any] struct {
 }
 
 func (h *handler[In, Out]) serve(c *session.Call) {
-	if c.Shape() != wire.Unary {
-		c.Fail(wrongShape(c, wire.Unary))
+	if c.Shape() != session.Unary {
+		c.Fail(wrongShape(c, session.Unary))
 		return
 	}
 	var in In

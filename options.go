@@ -10,7 +10,6 @@ import (
 	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
-	"github.com/plexus-ipc/plexus/wire"
 )
 
 // Option tunes one call, stream, publication or handler.
@@ -39,7 +38,7 @@ func WithCodec(c codec.Codec) Option { return func(o *options) { o.codec = c } }
 
 // WithHeader sends a header along; several may have the same key.
 func WithHeader(key, value string) Option {
-	return func(o *options) { o.message.Headers = append(o.message.Headers, wire.Pair{Key: key, Value: value}) }
+	return func(o *options) { o.message.Headers = append(o.message.Headers, session.Pair{Key: key, Value: value}) }
 }
 
 // WithPriority sets the priority: 0 (normal) to 7 (most urgent).

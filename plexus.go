@@ -15,6 +15,7 @@ import (
 	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/client"
 	"github.com/plexus-ipc/plexus/endpoint"
+	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/server"
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
@@ -108,8 +109,8 @@ type ListenOptions struct {
 	TLS *tls.Config
 	// One makes it a server of one peer: others are told status.Busy.
 	One bool
-	// Hub, if not nil, gets the sessions: a *hub.Hub.
-	Hub Hub
+	// Hub, if not nil, gets the sessions: its members then meet in channels.
+	Hub *hub.Hub
 	// Transports are the drivers, see DialOptions.
 	Transports *transport.Set
 	// Transport and Session tune the layers below.
@@ -117,14 +118,6 @@ type ListenOptions struct {
 	Session   session.Config
 	// Log takes what is worth a line; nil discards it.
 	Log *slog.Logger
-}
-
-// Hub is what takes over the sessions of a Server: a *hub.Hub.
-type Hub interface {
-	// Configure completes the configuration of each session.
-	Configure(*session.Config)
-	// Attach takes a session whose handshake has succeeded.
-	Attach(*session.Session)
 }
 
 // Server is the accepting end, see Listen.
@@ -166,14 +159,43 @@ func NewServer(o *ListenOptions) (*Server, error) {
 		return nil, err
 	}
 	if o.Hub != nil {
-		o.Hub.Configure(c)
-		cfg.Attach = o.Hub.Attach
+		cfg.Admission = func(base session.Config) server.Admission { return admission(o.Hub, base) }
 	}
 	opts := o.Transport
 	if o.TLS != nil {
 		opts.TLS = o.TLS
 	}
 	return &Server{Server: server.New(cfg), set: setOf(o.Transports), opts: &opts}, nil
+}
+
+// admission lets a connection into a hub.
+func admission(h *hub.Hub, base session.Config) server.Admission {
+	a := h.Admission(base)
+	attach := func(s *session.Session) error {
+		_, err := a.Attach(s)
+		return err
+	}
+	return server.Admission{Config: a.Config(), Attach: attach, Release: a.Release}
+}
+
+// Join returns a client of a hub in the same process, without a socket between them. s is
+// a Server that serves the hub.
+func Join(ctx context.Context, s *Server, o *DialOptions) (*Client, error) {
+	if o == nil {
+		o = &DialOptions{}
+	}
+	cfg := client.Config{Session: o.Session, Dial: func(context.Context) (transport.Conn, error) {
+		near, far := mem.Pipe()
+		s.wg.Go(func() { s.ServeConn(far, true) })
+		return near, nil
+	}}
+	orString(&cfg.Session.ID, o.ID)
+	c := client.New(cfg)
+	if err := c.Connect(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // protect sets the mechanisms of a listener: the user where the kernel knows it, and the

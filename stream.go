@@ -12,10 +12,9 @@ import (
 	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
-	"github.com/plexus-ipc/plexus/wire"
 )
 
-func wrongShape(c *session.Call, want wire.Shape) error {
+func wrongShape(c *session.Call, want session.Shape) error {
 	return status.Errorf(status.WrongShape, "%s is a %s method, it was called as %s", c.Route().Name, want, c.Shape())
 }
 
@@ -25,7 +24,7 @@ func wrongShape(c *session.Call, want wire.Shape) error {
 func Stream[Item, In any](ctx context.Context, c Caller, method string, in In, opts ...Option) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		var none Item
-		d, err := open[In, Item](ctx, c, method, wire.ServerStream, &in, opts)
+		d, err := open[In, Item](ctx, c, method, session.ServerStream, &in, opts)
 		if err != nil {
 			yield(none, err)
 			return
@@ -49,13 +48,13 @@ func Stream[Item, In any](ctx context.Context, c Caller, method string, in In, o
 func HandleStream[In, Item any](p Provider, method string, f func(ctx context.Context, in In, send func(Item) error) error, opts ...Option) (*Registration, error) {
 	o := apply(opts)
 	ins := newDecoder[In](o.codec)
-	return offer(p, method, wire.ServerStream, func(c *session.Call) {
+	return offer(p, method, session.ServerStream, func(c *session.Call) {
 		var in In
 		if err := ins.decode(c.Codec, c.Payload, &in); err != nil {
 			c.Fail(err)
 			return
 		}
-		serveDuplex(c, wire.ServerStream, o, func(ctx context.Context, d *Duplex[Item, struct{}]) error {
+		serveDuplex(c, session.ServerStream, o, func(ctx context.Context, d *Duplex[Item, struct{}]) error {
 			return f(ctx, in, func(item Item) error { return d.Send(ctx, item) })
 		})
 	})
@@ -74,11 +73,11 @@ type Duplex[In, Out any] struct {
 
 // Open calls a method with streams in both directions. ctx holds for the whole stream.
 func Open[In, Out any](ctx context.Context, c Caller, method string, opts ...Option) (*Duplex[In, Out], error) {
-	return open[In, Out](ctx, c, method, wire.Duplex, nil, opts)
+	return open[In, Out](ctx, c, method, session.Duplex, nil, opts)
 }
 
 // open begins a streaming call; request may be nil.
-func open[In, Out any](ctx context.Context, c Caller, method string, shape wire.Shape, request *In, opts []Option) (*Duplex[In, Out], error) {
+func open[In, Out any](ctx context.Context, c Caller, method string, shape session.Shape, request *In, opts []Option) (*Duplex[In, Out], error) {
 	o := apply(opts)
 	cd := o.codecOf(reflect.TypeFor[In]())
 	v, err := codec.For[In](cd)
@@ -164,11 +163,11 @@ func (d *Duplex[In, Out]) Wait(ctx context.Context) error {
 // returns.
 func HandleDuplex[In, Out any](p Provider, method string, f func(ctx context.Context, d *Duplex[Out, In]) error, opts ...Option) (*Registration, error) {
 	o := apply(opts)
-	return offer(p, method, wire.Duplex, func(c *session.Call) { serveDuplex(c, wire.Duplex, o, f) })
+	return offer(p, method, session.Duplex, func(c *session.Call) { serveDuplex(c, session.Duplex, o, f) })
 }
 
 // serveDuplex serves a call with streams. Items go out in the codec of the request.
-func serveDuplex[In, Out any](c *session.Call, shape wire.Shape, o options, f func(ctx context.Context, d *Duplex[In, Out]) error) {
+func serveDuplex[In, Out any](c *session.Call, shape session.Shape, o options, f func(ctx context.Context, d *Duplex[In, Out]) error) {
 	if c.Shape() != shape {
 		c.Fail(wrongShape(c, shape))
 		return
@@ -196,7 +195,7 @@ type Upload[Item, Out any] struct{ d *Duplex[Item, Out] }
 
 // OpenUpload calls a method that takes a stream of items and answers once.
 func OpenUpload[Out, Item any](ctx context.Context, c Caller, method string, opts ...Option) (*Upload[Item, Out], error) {
-	d, err := open[Item, Out](ctx, c, method, wire.ClientStream, nil, opts)
+	d, err := open[Item, Out](ctx, c, method, session.ClientStream, nil, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -228,9 +227,9 @@ func (u *Upload[Item, Out]) Close() error { return u.d.Close() }
 func HandleUpload[Item, Out any](p Provider, method string, f func(ctx context.Context, items iter.Seq2[Item, error]) (Out, error), opts ...Option) (*Registration, error) {
 	o := apply(opts)
 	outs := newDecoder[Out](o.codec)
-	return offer(p, method, wire.ClientStream, func(c *session.Call) {
-		if c.Shape() != wire.ClientStream {
-			c.Fail(wrongShape(c, wire.ClientStream))
+	return offer(p, method, session.ClientStream, func(c *session.Call) {
+		if c.Shape() != session.ClientStream {
+			c.Fail(wrongShape(c, session.ClientStream))
 			return
 		}
 		w, err := outs.find(c.Codec)

@@ -18,16 +18,15 @@ const (
 
 // Defaults of Config.
 const (
-	DefaultQueue         = 1024
-	DefaultQueueBytes    = 8 << 20
-	DefaultMaxQueue      = 64 << 10
-	DefaultMaxChannels   = 4096
-	DefaultMaxMembers    = 16 << 10
-	DefaultMaxNames      = 16 << 10
-	DefaultMaxPlaces     = 1024
-	DefaultMaxFeeds      = 4096
-	DefaultMaxMetadata   = 4 << 10
-	DefaultMaxEventNames = 1024
+	DefaultQueue       = 1024
+	DefaultQueueBytes  = 8 << 20
+	DefaultMaxQueue    = 64 << 10
+	DefaultMaxChannels = 4096
+	DefaultMaxMembers  = 16 << 10
+	DefaultMaxNames    = 16 << 10
+	DefaultMaxPlaces   = 1024
+	DefaultMaxFeeds    = 4096
+	DefaultMaxMetadata = 4 << 10
 )
 
 // Config describes a Hub. The zero value is useful. It is copied by New.

@@ -164,8 +164,10 @@ type HubStatus struct {
 	Calls         uint64            `json:"calls"`     // routed so far
 	Events        uint64            `json:"events"`    // routed so far
 	Published     uint64            `json:"published"` // taken from publishers
+	Matched       uint64            `json:"matched"`   // publications × subscriptions = delivered + dropped + queued
 	Delivered     uint64            `json:"delivered"` // handed to subscribers' sessions
-	Dropped       map[string]uint64 `json:"dropped"`   // by reason
+	Queued        uint64            `json:"queued"`    // publications that wait for subscribers
+	Dropped       map[string]uint64 `json:"dropped"`   // by reason; other messages have event_ or notice_ before it
 }
 
 // StopRequest asks the hub to end.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
-	"github.com/plexus-ipc/plexus/wire"
 )
 
 // Peer is a session of a Server, by which the server calls, sends and subscribes in its
@@ -69,7 +68,7 @@ func (s *Server) Peer(id string) *Peer {
 }
 
 // Offer offers a method to all peers, see plexus.Handle.
-func (s *Server) Offer(_ context.Context, name string, _ wire.Shape, h service.Handler) (*service.Registration, error) {
+func (s *Server) Offer(_ context.Context, name string, _ session.Shape, h service.Handler) (*service.Registration, error) {
 	remove, err := s.offers.Handle("", name, h)
 	return service.NewRegistration(remove), err
 }

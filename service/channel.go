@@ -12,7 +12,6 @@ import (
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
-	"github.com/plexus-ipc/plexus/wire"
 )
 
 // Source gives the session to talk by, which may have to be made first.
@@ -33,7 +32,7 @@ type Channel struct {
 	target string // a member id: calls and events go to that member
 
 	mu      sync.RWMutex
-	handles map[wire.Bind]*Handle
+	handles map[session.Bind]*Handle
 }
 
 // NewChannel returns a handle. table is what this side offers.
@@ -50,22 +49,24 @@ func (c *Channel) At(member string) *Channel {
 }
 
 // Method returns a handle on a method.
-func (c *Channel) Method(name string) session.Invoker { return c.handle(wire.ClassMethod, name) }
+func (c *Channel) Method(name string) session.Invoker { return c.handle(session.ClassMethod, name) }
 
 // Event returns a handle on an event: for the member that provides the name, or the one
 // that At has chosen.
-func (c *Channel) Event(name string) session.Emitter { return c.handle(wire.ClassEvent, name) }
+func (c *Channel) Event(name string) session.Emitter { return c.handle(session.ClassEvent, name) }
 
 // Broadcast returns a handle on an event for all other members of the channel.
-func (c *Channel) Broadcast(name string) session.Emitter { return c.handle(wire.ClassBroadcast, name) }
+func (c *Channel) Broadcast(name string) session.Emitter {
+	return c.handle(session.ClassBroadcast, name)
+}
 
 // Topic returns a handle on a topic to publish to.
 func (c *Channel) Topic(name string) session.Emitter {
-	return &publisher{c, c.handle(wire.ClassTopic, name)}
+	return &publisher{c, c.handle(session.ClassTopic, name)}
 }
 
-func (c *Channel) handle(class wire.Class, name string) *Handle {
-	b := wire.Bind{Class: class, Channel: c.name, Name: name, Target: c.target}
+func (c *Channel) handle(class session.Class, name string) *Handle {
+	b := session.Bind{Class: class, Channel: c.name, Name: name, Target: c.target}
 	c.mu.RLock()
 	h := c.handles[b]
 	c.mu.RUnlock()
@@ -78,7 +79,7 @@ func (c *Channel) handle(class wire.Class, name string) *Handle {
 		return h
 	}
 	if c.handles == nil || len(c.handles) >= maxHandles {
-		c.handles = make(map[wire.Bind]*Handle)
+		c.handles = make(map[session.Bind]*Handle)
 	}
 	h = &Handle{source: c.source, bind: b}
 	c.handles[b] = h
@@ -89,7 +90,7 @@ func (c *Channel) handle(class wire.Class, name string) *Handle {
 // session.
 type Handle struct {
 	source Source
-	bind   wire.Bind
+	bind   session.Bind
 	route  atomic.Pointer[session.Route]
 }
 
@@ -117,7 +118,7 @@ func (h *Handle) Call(ctx context.Context, m session.Message, dst []byte) (sessi
 }
 
 // Open implements session.Invoker.
-func (h *Handle) Open(ctx context.Context, shape wire.Shape, m session.Message) (*session.Stream, error) {
+func (h *Handle) Open(ctx context.Context, shape session.Shape, m session.Message) (*session.Stream, error) {
 	r, err := h.at(ctx)
 	if err != nil {
 		return nil, err
@@ -204,7 +205,7 @@ func (r *Registration) Close(ctx context.Context) error {
 
 // Offer offers a method: to the peer, or through the hub to everybody. It returns once it
 // can be called.
-func (c *Channel) Offer(ctx context.Context, name string, shape wire.Shape, h Handler) (*Registration, error) {
+func (c *Channel) Offer(ctx context.Context, name string, shape session.Shape, h Handler) (*Registration, error) {
 	remove, err := c.table.Handle(c.name, name, h)
 	if err != nil {
 		return nil, err
@@ -261,7 +262,7 @@ func operate(ctx context.Context, s *session.Session, op string, request, answer
 	if err != nil {
 		return status.Errorf(status.InvalidArgument, "%s: %w", op, err)
 	}
-	r := s.Route(wire.Bind{Class: wire.ClassMethod, Channel: operation.Channel, Name: op})
+	r := s.Route(session.Bind{Class: session.ClassMethod, Channel: operation.Channel, Name: op})
 	rep, err := r.Call(ctx, session.Message{Codec: codecJSON, Payload: b}, nil)
 	if err != nil || answer == nil {
 		return err
@@ -279,8 +280,8 @@ func openOperation(ctx context.Context, s *session.Session, op string, request a
 	if err != nil {
 		return nil, status.Errorf(status.InvalidArgument, "%s: %w", op, err)
 	}
-	r := s.Route(wire.Bind{Class: wire.ClassMethod, Channel: operation.Channel, Name: op})
-	x, err := r.Open(context.WithoutCancel(ctx), wire.ServerStream, session.Message{Codec: codecJSON, Payload: b})
+	r := s.Route(session.Bind{Class: session.ClassMethod, Channel: operation.Channel, Name: op})
+	x, err := r.Open(context.WithoutCancel(ctx), session.ServerStream, session.Message{Codec: codecJSON, Payload: b})
 	if err != nil {
 		return nil, err
 	}

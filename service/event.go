@@ -8,7 +8,6 @@ import (
 
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
-	"github.com/plexus-ipc/plexus/wire"
 )
 
 // Event is a one-way message as a listener gets it. All bytes are the listener's.
@@ -110,9 +109,9 @@ type eventTarget struct {
 	broadcast bool
 }
 
-func (t *Table) bindEvent(k key, class wire.Class) (session.Target, error) {
-	target := &eventTarget{t, k, class == wire.ClassBroadcast}
-	if class == wire.ClassEvent && len(target.listeners()) == 0 {
+func (t *Table) bindEvent(k key, class session.Class) (session.Target, error) {
+	target := &eventTarget{t, k, class == session.ClassBroadcast}
+	if class == session.ClassEvent && len(target.listeners()) == 0 {
 		return nil, status.Errorf(status.UnknownMethod, "nobody listens for event %q at the peer", k.String())
 	}
 	return target, nil
@@ -144,7 +143,7 @@ func (e *eventTarget) Receive(s *session.Session, f *session.Frame) {
 	}
 	in := session.Incoming{
 		Session: s, Header: f.Header, Ext: slices.Clone(f.Ext),
-		Bind: wire.Bind{Class: wire.ClassEvent, Channel: e.key.channel, Name: e.key.name},
+		Bind: session.Bind{Class: session.ClassEvent, Channel: e.key.channel, Name: e.key.name},
 	}
 	ev := Event{
 		Channel: e.key.channel, Name: e.key.name, Broadcast: e.broadcast, Sender: s.SourceName(f.Source), Codec: f.Codec, In: in,

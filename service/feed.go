@@ -11,7 +11,6 @@ import (
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
 	"github.com/plexus-ipc/plexus/transport"
-	"github.com/plexus-ipc/plexus/wire"
 )
 
 const (
@@ -266,7 +265,7 @@ func (f *feed) label(k key) *session.Route {
 		if len(f.labels) >= maxLabels {
 			clear(f.labels)
 		}
-		r = f.stream.Session().Route(wire.Bind{Class: wire.ClassLabel, Channel: k.channel, Name: k.name})
+		r = f.stream.Session().Route(session.Bind{Class: session.ClassLabel, Channel: k.channel, Name: k.name})
 		f.labels[k] = r
 	}
 	return r

@@ -13,7 +13,6 @@ import (
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
-	"github.com/plexus-ipc/plexus/wire"
 )
 
 // Handler serves the calls of a method. It runs on the goroutine that reads the
@@ -116,17 +115,17 @@ func (t *Table) Methods() []string {
 }
 
 // Bind implements session.Router.
-func (t *Table) Bind(s *session.Session, b wire.Bind) (session.Target, error) {
+func (t *Table) Bind(s *session.Session, b session.Bind) (session.Target, error) {
 	k := key{b.Channel, b.Name}
 	if b.Target != "" && b.Target != s.ID() {
 		return nil, status.Errorf(status.NotFound, "%q is not here: this is %q", b.Target, s.ID())
 	}
 	switch b.Class {
-	case wire.ClassMethod:
+	case session.ClassMethod:
 		return t.bindMethod(k)
-	case wire.ClassEvent, wire.ClassBroadcast:
+	case session.ClassEvent, session.ClassBroadcast:
 		return t.bindEvent(k, b.Class)
-	case wire.ClassTopic:
+	case session.ClassTopic:
 		return t.bindTopic(k)
 	}
 	return nil, status.Errorf(status.Protocol, "a route of class %d is unknown here", b.Class)

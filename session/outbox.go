@@ -39,8 +39,8 @@ type outbox struct {
 	inWrite int    // bytes that the role holder has taken out of buf
 	writing bool   // the sender role is taken
 	closed  bool
-	room    chan struct{} // closed when the outbox falls below lowWater; nil if nobody waits
-	empty   chan struct{} // closed when all is written; nil if nobody waits
+	room    chan struct{}  // closed when the outbox falls below lowWater; nil if nobody waits
+	empty   chan struct{}  // closed when all is written; nil if nobody waits
 	hungry  map[any]func() // who is told when the outbox falls below lowWater; nil if nobody
 
 	rest  []byte // for the flusher: the unsent end of …

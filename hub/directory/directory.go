@@ -161,8 +161,10 @@ func (d *Directory[M]) leave(changes []Change[M], c *Channel[M], m M, reason str
 		return append(changes, Change[M]{Kind: Owned, Channel: c.Name, Member: c.owner})
 	}
 	changes = append(changes, Change[M]{Kind: Terminated, Channel: c.Name, Member: m, Reason: reason})
-	for len(c.order) > 0 {
-		changes = d.vacate(changes, c, c.order[0], "the channel ended with its owner")
+	others := c.order
+	c.order = nil
+	for _, other := range others {
+		changes = d.vacate(changes, c, other, "the channel ended with its owner")
 	}
 	return changes
 }

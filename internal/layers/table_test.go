@@ -7,11 +7,11 @@ package layers
 //	L7  cmd/*                      examples/*, scripts/*, bench, tools stand outside: nobody imports them
 //	L6  daemon
 //	L5  bridge  bridge/*  gateway/*  supervise  dashboard
-//	L4  . (the facade)  hub  hub/hubtest
+//	L4  . (the facade, which can serve a hub)  hub  hub/hubtest
 //	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema
-//	L2  session
+//	L2  session  service
 //	L1  codec  codec/*  transport  transport/*  auth  telemetry  telemetry/*
-//	L0  endpoint  status  subject  wire  internal/*
+//	L0  endpoint  status  subject  operation  wire  internal/*
 //
 // A row is one package with its internal/ packages, or, as "x/*", every room directly below x with all that is inside
 // it. A room imports itself and what lies lower. Everything else is a line in this table, with its reason.
@@ -19,6 +19,7 @@ var table = []row{
 	{layer: 0, path: "endpoint"},
 	{layer: 0, path: "status"},
 	{layer: 0, path: "subject"},
+	{layer: 0, path: "operation"},
 	// Pure bytes: no goroutine, no clock, no I/O.
 	{layer: 0, path: "wire", noStd: []string{"context", "net", "os", "os/signal", "sync", "syscall", "time"}},
 	{layer: 0, path: "internal/*"},
@@ -33,9 +34,11 @@ var table = []row{
 	{layer: 1, path: "telemetry/*", also: []string{"telemetry"}}, // implements its hooks
 
 	{layer: 2, path: "session"},
+	// What client and server have in common above the session.
+	{layer: 2, path: "service", also: []string{"session"}, never: []string{"wire"}},
 
-	{layer: 3, path: "client"},
-	{layer: 3, path: "server"},
+	{layer: 3, path: "client", never: []string{"wire"}},
+	{layer: 3, path: "server", never: []string{"wire"}},
 	// The hub's five answers are pure: `now` is an argument, and nothing of the outside is reached.
 	{layer: 3, path: "hub/directory", never: hubNever, noStd: pureStd},
 	{layer: 3, path: "hub/balance", never: hubNever, noStd: pureStd},
@@ -45,7 +48,7 @@ var table = []row{
 
 	{layer: 4, path: "hub", never: hubNever},
 	{layer: 4, path: "hub/hubtest", also: []string{"hub"}}, // the suite of its members
-	{layer: 4, path: "."},
+	{layer: 4, path: ".", also: []string{"hub"}, never: []string{"wire"}}, // a Server may serve a hub.Hub
 
 	{layer: 5, path: "bridge"},
 	{layer: 5, path: "bridge/*", also: []string{"bridge"}}, // a bridge over somebody else's network

@@ -136,7 +136,7 @@ func TestSuiteNotices(t *testing.T) {
 	}
 	for name, d := range defects {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "-test.run=^TestDefect$/^"+d.noticed, "-test.timeout=60s")
+			cmd := exec.Command(os.Args[0], "-test.run=^TestDefect$/^"+d.noticed, "-test.timeout=60s", "-test.v")
 			cmd.Env = append(os.Environ(), defectEnv+"="+name, "GORACE=atexit_sleep_ms=0")
 			out, err := cmd.CombinedOutput()
 			if d.noticed == "allocations" && strings.Contains(string(out), "race detector") {

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// lump is the longest request that is appended to the provider's outbox in one piece.
+const lump = 64 << 10
+
+// offer leads to who serves a method. It is made when a member provides it, or for a
+// caller's route that names its target.
+type offer struct {
+	m     *Member
+	route *session.Route
+	gone  atomic.Bool // withdrawn
+
+	room *room // of a target: valid as long as the members are what they were
+	seen uint64
+}
+
+func newOffer(m *Member, class wire.Class, at place) *offer {
+	return &offer{m: m, route: m.s.Route(wire.Bind{Class: class, Channel: at.channel, Name: at.name})}
+}
+
+func (o *offer) valid() bool {
+	return !o.gone.Load() && (o.room == nil || o.room.seats.Load() == o.seen)
+}
+
+// caller is a member's route to a method.
+type caller struct {
+	m     *Member
+	bind  wire.Bind
+	offer atomic.Pointer[offer]
+}
+
+// Call implements session.Target.
+func (r *caller) Call(c *session.Call) {
+	o := r.offer.Load()
+	if o == nil || !o.valid() {
+		var err error
+		if o, err = r.m.hub.find(r.bind); err != nil {
+			c.Fail(err)
+			return
+		}
+		r.offer.Store(o)
+	}
+	r.m.hub.count.calls.Add(1)
+	if c.Shape() == wire.Unary {
+		r.m.unary(c, o)
+	} else {
+		r.m.stream(c, o)
+	}
+}
+
+// find returns who serves a method or an event: its provider or the target named.
+func (h *Hub) find(b wire.Bind) (*offer, error) {
+	at := place{b.Channel, b.Name}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if b.Target == "" {
+		if o := h.offers[at]; o != nil {
+			return o, nil
+		}
+		return nil, status.Errorf(status.NoProvider, "nobody provides %s/%s", b.Channel, b.Name)
+	}
+	m := h.members[b.Target]
+	if m == nil || !slices.Contains(h.dir.In(m), b.Channel) {
+		return nil, status.Errorf(status.NotFound, "channel %s has no member %s", b.Channel, b.Target)
+	}
+	o := newOffer(m, wire.ClassMethod, at)
+	o.room = h.rooms[b.Channel]
+	o.seen = o.room.seats.Load()
+	return o, nil
+}
+
+// lost returns what a caller is told whose call has failed with err, which came from the
+// provider's session.
+func (o *offer) lost(err error) error {
+	e := status.Convert(err)
+	if e.Remote && o.m.s.Err() == nil {
+		return e // the provider's own words
+	}
+	at := o.route.Bind()
+	if o.m.s.Err() != nil {
+		return &status.Error{Code: status.PeerGone, Retry: e.Retry, Message: "the provider of " + at.Channel + "/" + at.Name + ", " + o.m.id + ", went away: " + e.Message}
+	}
+	return &status.Error{Code: e.Code, Retry: e.Retry, Message: at.Channel + "/" + at.Name + " at " + o.m.id + ": " + e.Message}
+}
+
+// link joins the two legs of a call without streams: it is told by the provider's session
+// when the call has ended, and by the caller's session if the caller gives up. There is
+// one for each slot of the caller's ids, used again for call after call; the session
+// begins no call in a slot before it is done with the one before.
+//
+//	idle ──begin──► busy ──started──► running ──finish──► idle
+//	                  └────── finish (refused, or answered before Start returned) ──► idle
+type link struct {
+	m *Member // the caller
+
+	mu        sync.Mutex
+	busy      bool
+	running   bool
+	cancelled bool
+	id        uint32 // at the caller
+	callee    uint32 // at the provider, if running
+	offer     *offer
+	stop      context.CancelFunc // ends the wait for room in the provider's outbox; nil if there is none
+}
+
+// link returns the link of a call id.
+func (m *Member) link(id uint32) *link {
+	n := session.Slot(id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.links) <= n {
+		m.links = append(m.links, nil)
+	}
+	if m.links[n] == nil {
+		m.links[n] = &link{m: m}
+	}
+	return m.links[n]
+}
+
+// unary passes a call without streams on.
+func (m *Member) unary(c *session.Call, o *offer) {
+	id, l := c.ID, m.link(c.ID)
+	if !l.begin(id, o) {
+		c.Fail(status.Errorf(status.Protocol, "the call id %d is in use", id))
+		return
+	}
+	if !c.Detach(l) {
+		l.finish(id)
+		return
+	}
+	callee, err := l.start(c)
+	if err != nil {
+		if l.finish(id) {
+			m.s.Refuse(id, o.lost(err))
+			c.FlushAfter(m.s)
+		}
+		return
+	}
+	if l.started(id, callee) {
+		o.route.Cancel(callee)
+	}
+	c.FlushAfter(o.m.s)
+}
+
+// start sends the request. It waits only if the provider's outbox is full, or has to be
+// shared with others because the request is long; the goroutine that reads goes on then.
+func (l *link) start(c *session.Call) (uint32, error) {
+	o := l.offer
+	m := c.Message()
+	m.Source = l.m.number
+	if len(m.Payload) <= lump && !o.m.s.Full() {
+		return o.route.StartStream(c.Background(), wire.Unary, wire.FlagEnd, m, l)
+	}
+	ctx, cancel := untilSent(c)
+	defer cancel()
+	l.mu.Lock()
+	l.stop = cancel
+	over := l.cancelled
+	l.mu.Unlock()
+	if over {
+		cancel()
+	}
+	m.Deadline = 0 // that of ctx, which runs while we wait
+	return o.route.StartStream(ctx, wire.Unary, wire.FlagEnd, m, l)
+}
+
+// untilSent returns a context that ends with the time of the call, or by its function.
+func untilSent(c *session.Call) (context.Context, context.CancelFunc) {
+	if left := c.Remaining(); left > 0 {
+		return context.WithTimeout(c.Background(), left)
+	}
+	return context.WithCancel(c.Background())
+}
+
+// begin makes l that of a new call; false if it is in use, which a correct peer never causes.
+func (l *link) begin(id uint32, o *offer) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy {
+		return false
+	}
+	l.busy, l.running, l.cancelled = true, false, false
+	l.id, l.offer, l.stop = id, o, nil
+	return true
+}
+
+// started notes the provider's id; true if the caller has given up meanwhile.
+func (l *link) started(id, callee uint32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.busy || l.id != id {
+		return false // answered already
+	}
+	l.running, l.callee, l.stop = true, callee, nil
+	return l.cancelled
+}
+
+// finish ends the call; false if it is over already.
+func (l *link) finish(id uint32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.busy || l.id != id {
+		return false
+	}
+	l.busy = false
+	return true
+}
+
+// Cancelled implements session.Canceller: it passes the caller's wish on. The final frame
+// comes from the provider.
+func (l *link) Cancelled(*status.Error) {
+	l.mu.Lock()
+	l.cancelled = true
+	pass, route, callee, stop := l.busy && l.running, (*session.Route)(nil), l.callee, l.stop
+	if l.busy {
+		route = l.offer.route
+	}
+	l.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	if pass {
+		route.Cancel(callee)
+	}
+}
+
+// Item implements session.Sink. The session has found out that the provider answers with
+// a stream; the final frame comes all the same.
+func (l *link) Item(*session.Frame) {}
+
+// Final implements session.Sink.
+func (l *link) Final(f *session.Frame, err error) {
+	l.mu.Lock()
+	id, o, busy := l.id, l.offer, l.busy
+	l.busy = false
+	l.mu.Unlock()
+	if !busy {
+		return
+	}
+	to := l.m.s
+	if err != nil {
+		to.Refuse(id, o.lost(err))
+		to.FlushNow()
+		return
+	}
+	m := f.Message()
+	m.Source = o.m.number
+	to.Answer(id, m)
+	o.m.s.FlushAfter(to)
+}

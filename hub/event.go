@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"sync/atomic"
+
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// maxEmitters is how many names of events a member's emitters are kept for while they have
+// nothing to do.
+const maxEmitters = 1024
+
+// emitter is the bounded queue of one name's events for one member, and its route.
+type emitter struct {
+	m   *Member
+	r   *session.Route
+	out outlet
+}
+
+// emitter returns the emitter for events that come to m by a class, channel and name.
+func (m *Member) emitter(b wire.Bind) *emitter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.emitters[b]; e != nil {
+		return e
+	}
+	if m.emitters == nil {
+		m.emitters = make(map[wire.Bind]*emitter)
+	}
+	if len(m.emitters) >= maxEmitters {
+		m.forgetEmittersLocked()
+	}
+	cfg := &m.hub.cfg
+	e := &emitter{m: m, r: m.s.Route(b)}
+	e.out = outlet{to: e, tally: &m.hub.count.events, limit: cfg.DefaultQueue, bytes: cfg.DefaultQueueBytes, policy: dropOldest, ready: true}
+	e.r.OnCredit(e.resume)
+	m.emitters[b] = e
+	return e
+}
+
+// forgetEmittersLocked makes room: whoever still holds one that is forgotten can use it on.
+func (m *Member) forgetEmittersLocked() {
+	for b, e := range m.emitters {
+		if e.out.idle() {
+			delete(m.emitters, b)
+		}
+	}
+	for b, e := range m.emitters { // all of them are busy: names are made up faster than the member reads
+		if len(m.emitters) < maxEmitters {
+			return
+		}
+		delete(m.emitters, b)
+		e.out.close()
+	}
+}
+
+func (m *Member) closeEmitters() {
+	m.mu.Lock()
+	all := m.emitters
+	m.emitters = nil
+	m.mu.Unlock()
+	for _, e := range all {
+		e.out.close()
+	}
+}
+
+// try implements sender.
+func (e *emitter) try(m session.Message, _ *session.Route) (bool, error) {
+	ok, err := e.r.TryEmit(m)
+	if err != nil && status.CodeOf(err) != status.TooLarge && e.m.s.Err() == nil {
+		return false, refusal{err}
+	}
+	return ok, err
+}
+
+// resume goes on when the member takes more.
+func (e *emitter) resume() {
+	if gap := e.out.pump(); gap > 0 {
+		b := e.r.Bind()
+		e.m.hub.tellGap(e.m, place{b.Channel, b.Name}, gap)
+	}
+}
+
+// eventRoute is a member's route for events to one: the provider of the name, or a target.
+type eventRoute struct {
+	noCalls
+	m    *Member
+	bind wire.Bind
+	to   atomic.Pointer[receiver]
+}
+
+// receiver is where the events of an eventRoute go, as long as the offer is valid.
+type receiver struct {
+	o *offer
+	e *emitter
+}
+
+func (m *Member) bindEvent(b wire.Bind) (session.Target, error) {
+	r := &eventRoute{m: m, bind: b}
+	if _, err := r.receiver(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *eventRoute) receiver() (*receiver, error) {
+	if to := r.to.Load(); to != nil && to.o.valid() {
+		return to, nil
+	}
+	o, err := r.m.hub.find(r.bind)
+	if err != nil {
+		return nil, err
+	}
+	to := &receiver{o: o, e: o.m.emitter(wire.Bind{Class: wire.ClassEvent, Channel: r.bind.Channel, Name: r.bind.Name})}
+	r.to.Store(to)
+	return to, nil
+}
+
+// Receive implements session.Target. A sender whose event found nobody, or nobody who
+// wants it, is told with the revocation of its route.
+func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
+	events := &r.m.hub.count.events
+	to, err := r.receiver()
+	if err != nil {
+		events.drop(dropNobody)
+		s.Revoke(r, status.Convert(err))
+		return
+	}
+	m := message{Message: f.Message(), frame: f}
+	m.Source = r.m.number
+	switch v, err := to.e.out.push(&m, nil); v {
+	case refused:
+		s.Revoke(r, status.Convert(err))
+	case gone:
+		events.drop(dropNobody)
+		r.to.Store(nil)
+	case delivered:
+		s.FlushAfter(to.e.m.s)
+	}
+	m.done()
+}
+
+// broadcastRoute is a member's route for events to all others of a channel.
+type broadcastRoute struct {
+	noCalls
+	m    *Member
+	bind wire.Bind
+	to   atomic.Pointer[crowd]
+}
+
+// crowd is who is in a channel, as long as room.seats is what it was.
+type crowd struct {
+	room *room
+	seen uint64
+	all  []*Member
+}
+
+func (m *Member) bindBroadcast(b wire.Bind) (session.Target, error) {
+	b.Target = ""
+	r := &broadcastRoute{m: m, bind: b}
+	if _, err := r.crowd(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *broadcastRoute) crowd() (*crowd, error) {
+	if c := r.to.Load(); c != nil && c.room.seats.Load() == c.seen {
+		return c, nil
+	}
+	h := r.m.hub
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	ch := h.dir.Channel(r.bind.Channel)
+	if ch == nil {
+		return nil, status.Errorf(status.NotFound, "there is no channel %q", r.bind.Channel)
+	}
+	room := h.rooms[ch.Name]
+	c := &crowd{room: room, seen: room.seats.Load(), all: ch.Members()}
+	r.to.Store(c)
+	return c, nil
+}
+
+// Receive implements session.Target.
+func (r *broadcastRoute) Receive(s *session.Session, f *session.Frame) {
+	c, err := r.crowd()
+	if err != nil {
+		r.m.hub.count.events.drop(dropNobody)
+		s.Revoke(r, status.Convert(err))
+		return
+	}
+	m := message{Message: f.Message(), frame: f}
+	m.Source = r.m.number
+	for _, to := range c.all {
+		if to == r.m {
+			continue
+		}
+		e := to.emitter(r.bind)
+		v, _ := e.out.push(&m, nil)
+		if v == refused { // that of an earlier message: this one asks anew
+			v, _ = e.out.push(&m, nil)
+		}
+		if v == delivered {
+			s.FlushAfter(to.s)
+		}
+	}
+	m.done()
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/plexus-ipc/plexus/hub/directory"
+	"github.com/plexus-ipc/plexus/status"
+)
+
+// Hub routes messages between its members. Make one with New. All methods are safe for
+// concurrent use. Until members attach it costs nothing, and it need not be closed.
+type Hub struct {
+	cfg   Config
+	began time.Time
+	count counters
+	names names
+	wg    sync.WaitGroup // goroutines of the hub's own
+	stop  sync.Once
+
+	mu      sync.RWMutex
+	closing *status.Error
+	dir     *directory.Directory[*Member]
+	members map[string]*Member // nil for an id that is only reserved
+	offers  map[place]*offer
+	topics  map[place]*topic
+	rooms   map[string]*room
+	feeds   int // open, of all members
+}
+
+// place is where a method or topic is.
+type place struct{ channel, name string }
+
+// New returns a Hub. An unknown OwnerPolicy is an error of the program: it panics.
+func New(cfg Config) *Hub {
+	cfg = cfg.withDefaults()
+	if cfg.OwnerPolicy != Terminate && cfg.OwnerPolicy != Promote {
+		panic("hub: unknown owner policy " + string(cfg.OwnerPolicy))
+	}
+	return &Hub{
+		cfg: cfg, began: cfg.Now(),
+		dir: directory.New[*Member](directory.Rules{
+			Promote: cfg.OwnerPolicy == Promote, Channels: cfg.MaxChannels, Members: cfg.MaxMembersPerChannel,
+			Names: cfg.MaxNamesPerChannel, Places: cfg.MaxChannelsPerMember,
+		}),
+		members: make(map[string]*Member), offers: make(map[place]*offer),
+		topics: make(map[place]*topic), rooms: make(map[string]*room),
+	}
+}
+
+// ID returns the hub's id.
+func (h *Hub) ID() string { return h.cfg.ID }
+
+// Members returns the ids of all members, in no order.
+func (h *Hub) Members() []string {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	ids := make([]string, 0, len(h.members))
+	for id, m := range h.members {
+		if m != nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Close ends all sessions at once. New members are refused from now on.
+func (h *Hub) Close() error {
+	for _, m := range h.shut(&status.Error{Code: status.Unavailable, Message: "the hub was closed"}) {
+		m.s.CloseWith(&status.Error{Code: status.PeerGone, Message: "the hub was closed"})
+	}
+	h.wg.Wait()
+	return nil
+}
+
+// Drain refuses new members and new calls, ends all subscriptions and watches, and lets
+// the calls that are under way end; then it closes the sessions. At the end of ctx it
+// closes them at once and returns how many calls were cut, and ctx's error.
+func (h *Hub) Drain(ctx context.Context) (cut int, err error) {
+	var (
+		wg sync.WaitGroup
+		mu sync.Mutex
+	)
+	reason := &status.Error{Code: status.Unavailable, Message: "the hub is shutting down"}
+	for _, m := range h.shut(reason) {
+		wg.Go(func() {
+			n, e := m.s.Drain(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			if cut += n; e != nil {
+				err = e
+			}
+		})
+	}
+	wg.Wait()
+	h.wg.Wait()
+	return cut, err
+}
+
+// shut refuses new members, ends all feeds and returns the members there are.
+func (h *Hub) shut(reason *status.Error) []*Member {
+	var after aftermath
+	var all []*Member
+	h.mu.Lock()
+	h.closing = reason
+	for _, m := range h.members {
+		if m == nil {
+			continue
+		}
+		all = append(all, m)
+		for f := range m.feeds {
+			h.removeFeedLocked(f, reason, &after)
+		}
+	}
+	h.mu.Unlock()
+	after.run()
+	h.cfg.Log.Info("hub shuts down", "hub", h.cfg.ID, "members", len(all))
+	return all
+}
+
+// names maps the numbers in the source field of messages to member ids. A member that has
+// gone keeps its name for a while: messages of its may still wait somewhere.
+type names struct {
+	mu   sync.RWMutex
+	last uint64
+	ids  map[uint64]string
+	gone []uint64 // oldest first
+}
+
+// keepNames is how many members that have gone can still be named.
+const keepNames = 4096
+
+func (n *names) add(id string) uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ids == nil {
+		n.ids = make(map[uint64]string)
+	}
+	n.last++
+	n.ids[n.last] = id
+	return n.last
+}
+
+func (n *names) remove(number uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.gone = append(n.gone, number); len(n.gone) > keepNames {
+		delete(n.ids, n.gone[0])
+		n.gone = n.gone[1:]
+	}
+}
+
+// of is session.Config.SourceName.
+func (n *names) of(number uint64) string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.ids[number]
+}
+
+// randomName returns n random lower-case letters and digits.
+func randomName(n int) string {
+	const letters = "abcdefghijkmnpqrstuvwxyz23456789" // 32 that cannot be mistaken for others
+	b := make([]byte, n)
+	rand.Read(b)
+	for i := range b {
+		b[i] = letters[b[i]%32]
+	}
+	return string(b)
+}
+
+func (h *Hub) log(m *Member) *slog.Logger { return h.cfg.Log.With("hub", h.cfg.ID, "member", m.id) }

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"sync"
+
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Member is a session that is attached to a hub. Its methods are safe for concurrent use.
+type Member struct {
+	hub    *Hub
+	s      *session.Session
+	id     string
+	number uint64 // what the source field of its messages says
+
+	// guarded by hub.mu
+	ended      bool
+	feeds      map[*feed]struct{}
+	publishers map[place]*publisher
+
+	mu       sync.Mutex
+	links    []*link // by the slot of the member's call ids
+	emitters map[wire.Bind]*emitter
+}
+
+func newMember(h *Hub, s *session.Session) *Member {
+	return &Member{hub: h, s: s, id: s.Peer().ID, number: h.names.add(s.Peer().ID), feeds: make(map[*feed]struct{})}
+}
+
+// ID returns the member's id, which is unique in the hub as long as the member is in it.
+func (m *Member) ID() string { return m.id }
+
+// Session returns the session that the member is.
+func (m *Member) Session() *session.Session { return m.s }
+
+// enter puts m into the table, in the place of its reservation.
+func (m *Member) enter() error {
+	h := m.hub
+	h.mu.Lock()
+	closing := h.closing
+	if closing == nil {
+		h.members[m.id] = m
+	} else {
+		delete(h.members, m.id)
+	}
+	h.mu.Unlock()
+	if closing != nil {
+		h.names.remove(m.number)
+		return closing
+	}
+	h.log(m).Debug("member attached", "identity", m.s.Peer().Identity.Name, "address", m.s.Peer().Address)
+	m.s.OnEnd(m.leave)
+	return nil
+}
+
+// leave takes m out of everything. It runs once, when the session ends; calls under way
+// are failed by the session itself, which tells the sinks.
+func (m *Member) leave(cause error) {
+	h := m.hub
+	reason := status.Convert(cause)
+	var after aftermath
+	h.mu.Lock()
+	m.ended = true
+	delete(h.members, m.id)
+	h.applyLocked(h.dir.Remove(m, reason.Message), nil, &after)
+	for f := range m.feeds {
+		h.removeFeedLocked(f, reason, &after)
+	}
+	for at, p := range m.publishers {
+		delete(m.publishers, at)
+		if t := h.topics[at]; t != nil {
+			delete(t.publishers, p)
+		}
+	}
+	h.mu.Unlock()
+	after.run()
+	m.closeEmitters()
+	h.names.remove(m.number)
+	h.log(m).Debug("member gone", "code", reason.Code.String(), "reason", reason.Message)
+}
+
+// aliveLocked returns why m can change nothing any more.
+func (m *Member) aliveLocked() error {
+	if m.ended {
+		return &status.Error{Code: status.PeerGone, Message: "the session has ended"}
+	}
+	if m.hub.closing != nil {
+		return m.hub.closing
+	}
+	return nil
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+)
+
+// verdict is what became of a message that was given to an outlet.
+type verdict int
+
+const (
+	delivered verdict = iota // it is in the receiver's session
+	queued                   // it waits
+	dropped                  // it is counted as dropped
+	overflown                // dropped, and the policy is to end the receiver
+	refused                  // dropped, because the receiver does not want it
+	gone                     // there is no receiver any more: not counted
+)
+
+// message is a payload on its way to any number of outlets. As long as nobody has to queue
+// it, it is the frame it came in; then one copy is kept for all.
+type message struct {
+	session.Message
+	frame *session.Frame // nil if Message needs no frame
+	kept  *kept
+}
+
+// kept is a message that waits in one or more queues.
+type kept struct {
+	session.Message
+	buf  interface{ Release() } // nil if the garbage collector has it
+	refs atomic.Int32
+}
+
+// keep returns the kept form of m, with a reference for one queue.
+func (m *message) keep() *kept {
+	if m.kept == nil {
+		m.kept = &kept{Message: m.Message}
+		if m.frame != nil {
+			own, buf := m.frame.Keep()
+			m.kept.Ext, m.kept.Payload, m.kept.buf = own.Ext, own.Payload, buf
+		}
+		m.kept.refs.Store(1) // m's own, until done
+	}
+	m.kept.refs.Add(1)
+	return m.kept
+}
+
+// done says that m is given to no more outlets.
+func (m *message) done() {
+	if m.kept != nil {
+		m.kept.release()
+	}
+}
+
+func (k *kept) release() {
+	if k.refs.Add(-1) == 0 && k.buf != nil {
+		k.buf.Release()
+	}
+}
+
+// sender is what an outlet sends by. try does not block: false means later.
+type sender interface {
+	try(m session.Message, label *session.Route) (bool, error)
+}
+
+// outlet is the bounded queue of messages for one receiver. What the receiver takes at
+// once never enters it. It is safe for concurrent use.
+type outlet struct {
+	to     sender
+	tally  *tally
+	limit  int // messages
+	bytes  int
+	policy string                // one of operation's
+	gapped func(n uint64) []byte // the JSON of an item that tells of a gap; nil: pump returns it
+
+	mu      sync.Mutex
+	queue   fifo[waiting]
+	size    int    // bytes in queue
+	gap     uint64 // dropped after the last one in queue
+	told    uint64 // gaps that pump has still to return
+	ready   bool   // the receiver may get messages
+	blocked bool   // until the receiver has credit and room again
+	closed  bool
+}
+
+// waiting is an entry of a queue.
+type waiting struct {
+	k     *kept
+	label *session.Route
+	gap   uint64 // dropped just before this one
+}
+
+// entryCost is what a queued message takes besides its bytes.
+const entryCost = 128
+
+func (w *waiting) cost() int { return len(w.k.Payload) + len(w.k.Ext) + entryCost }
+
+// push gives a message to the receiver, now or later. It never blocks.
+func (o *outlet) push(m *message, label *session.Route) (verdict, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return gone, nil
+	}
+	o.tally.offered.Add(1)
+	if o.ready && !o.blocked && o.queue.len() == 0 {
+		ok, err := o.to.try(m.Message, label)
+		switch {
+		case ok:
+			o.tally.delivered.Add(1)
+			return delivered, nil
+		case err != nil:
+			v := o.failedLocked(err)
+			o.pumpLocked() // tells of the gap
+			return v, err
+		}
+		o.blocked = true
+	}
+	return o.queueLocked(m, label), nil
+}
+
+// hold gives a message to the queue and leaves the sending to pump.
+func (o *outlet) hold(m *message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.tally.offered.Add(1)
+		o.queueLocked(m, nil)
+	}
+}
+
+// queueLocked puts a message into the queue, as far as the policy lets it.
+func (o *outlet) queueLocked(m *message, label *session.Route) verdict {
+	size := len(m.Payload) + len(m.Ext) + entryCost
+	for o.queue.len() > 0 && (o.queue.len() >= o.limit || o.size+size > o.bytes) {
+		if o.policy == operation.DropOldest {
+			o.dropLocked(dropQueueFull)
+			continue
+		}
+		o.tally.drop(dropQueueFull)
+		if o.policy == operation.Disconnect {
+			return overflown
+		}
+		o.gap++
+		return dropped
+	}
+	o.queue.push(waiting{k: m.keep(), label: label, gap: o.gap})
+	o.gap = 0
+	o.size += size
+	o.tally.queued.Add(1)
+	return queued
+}
+
+// dropLocked drops the oldest message and leaves its gap to the next.
+func (o *outlet) dropLocked(why reason) {
+	w := o.popLocked()
+	o.tally.drop(why)
+	o.missLocked(w.gap + 1)
+	w.k.release()
+}
+
+func (o *outlet) popLocked() waiting {
+	w := o.queue.pop()
+	o.size -= w.cost()
+	o.tally.queued.Add(-1)
+	return w
+}
+
+// refusal is the error of a sender whose receiver does not want the message.
+type refusal struct{ error }
+
+// failedLocked deals with the message at the head that could not be sent and never will be.
+func (o *outlet) failedLocked(err error) verdict {
+	switch code := status.CodeOf(err); {
+	case errors.As(err, new(refusal)):
+		o.tally.drop(dropRefused)
+		return refused
+	case code == status.TooLarge || code == status.InvalidArgument:
+		o.tally.drop(dropTooLarge)
+		o.missLocked(1)
+		return dropped
+	}
+	o.tally.drop(dropClosed)
+	o.closeLocked()
+	return dropped
+}
+
+// missLocked notes a gap before the oldest message.
+func (o *outlet) missLocked(n uint64) {
+	if next := o.queue.peek(); next != nil {
+		next.gap += n
+	} else {
+		o.gap += n
+	}
+}
+
+// start lets messages go to the receiver, after first, which is sent before all others.
+func (o *outlet) start(first session.Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.to.try(first, nil) // there is credit for the first; if the session has ended, others find it, too
+		o.ready = true
+		o.pumpLocked()
+	}
+}
+
+// pump sends what the receiver takes of the queue. It is called when it may take more, and
+// returns how many messages were dropped before those sent, if gapped does not tell.
+func (o *outlet) pump() (gap uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pumpLocked()
+	gap, o.told = o.told, 0
+	return gap
+}
+
+func (o *outlet) pumpLocked() {
+	o.blocked = false
+	for o.ready && !o.closed && !o.blocked {
+		next := o.queue.peek()
+		gap := &o.gap
+		if next != nil {
+			gap = &next.gap
+		}
+		if *gap > 0 && !o.tellLocked(gap) || next == nil {
+			return
+		}
+		ok, err := o.to.try(next.k.Message, next.label)
+		if !ok && err == nil {
+			o.blocked = true
+			return
+		}
+		w := o.popLocked()
+		if ok {
+			o.tally.delivered.Add(1)
+		} else {
+			o.failedLocked(err)
+		}
+		w.k.release()
+	}
+}
+
+// tellLocked tells the receiver of a gap; false if it has to wait.
+func (o *outlet) tellLocked(gap *uint64) bool {
+	if o.gapped == nil {
+		o.told += *gap
+		*gap = 0
+		return true
+	}
+	ok, err := o.to.try(session.Message{Codec: codecJSON, Payload: o.gapped(*gap)}, nil)
+	if ok || err != nil {
+		*gap = 0
+		return true
+	}
+	o.blocked = true
+	return false
+}
+
+// idle reports whether nothing waits.
+func (o *outlet) idle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.queue.len() == 0 && o.gap == 0
+}
+
+// close drops what waits and takes no more. Once it has returned nothing is sent.
+func (o *outlet) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closeLocked()
+}
+
+func (o *outlet) closeLocked() {
+	o.closed = true
+	for o.queue.len() > 0 {
+		w := o.popLocked()
+		o.tally.drop(dropClosed)
+		w.k.release()
+	}
+}
+
+// fifo is a queue that gives its memory back when it is empty.
+type fifo[T any] struct {
+	items []T
+	head  int
+}
+
+func (q *fifo[T]) len() int { return len(q.items) - q.head }
+
+// peek returns the oldest item, nil if there is none; it is valid until the next push or pop.
+func (q *fifo[T]) peek() *T {
+	if q.len() == 0 {
+		return nil
+	}
+	return &q.items[q.head]
+}
+
+func (q *fifo[T]) push(v T) {
+	if len(q.items) == cap(q.items) && q.head >= len(q.items)/2 && q.head > 0 {
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	q.items = append(q.items, v)
+}
+
+func (q *fifo[T]) pop() T {
+	var zero T
+	v := q.items[q.head]
+	q.items[q.head] = zero
+	if q.head++; q.head == len(q.items) {
+		q.items, q.head = q.items[:0], 0
+		if cap(q.items) > 64 {
+			q.items = nil
+		}
+	}
+	return v
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"sync/atomic"
+
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// topic is a declared publication name.
+type topic struct {
+	at   place
+	room *room
+	gone atomic.Bool // retracted
+
+	// guarded by hub.mu
+	publishers  map[*publisher]struct{}
+	subscribers int
+
+	audience atomic.Pointer[audience]
+}
+
+// audience is who takes the publications of a topic, as long as room.patterns is what it was.
+type audience struct {
+	seen      uint64
+	listeners []listener
+}
+
+// listener is a subscription, and how its items say where they come from.
+type listener struct {
+	f     *feed
+	label *session.Route
+}
+
+// publisher is a member's route to a topic: there is one for each, however often the
+// member binds it.
+type publisher struct {
+	noCalls
+	m     *Member
+	topic *topic
+}
+
+func (m *Member) bindTopic(b wire.Bind) (session.Target, error) {
+	h := m.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := m.aliveLocked(); err != nil {
+		return nil, err
+	}
+	if err := h.dir.MayPublish(b.Channel, b.Name, m); err != nil {
+		return nil, err
+	}
+	at := place{b.Channel, b.Name}
+	if p := m.publishers[at]; p != nil {
+		return p, nil
+	}
+	p := &publisher{m: m, topic: h.topics[at]}
+	if m.publishers == nil {
+		m.publishers = make(map[place]*publisher)
+	}
+	m.publishers[at] = p
+	p.topic.publishers[p] = struct{}{}
+	return p, nil
+}
+
+// Receive implements session.Target.
+func (p *publisher) Receive(s *session.Session, f *session.Frame) {
+	h, t := p.m.hub, p.topic
+	if t.gone.Load() {
+		h.count.publications.drop(dropUndeclared) // the publisher is told by the revocation
+		return
+	}
+	h.count.published.Add(1)
+	m := message{Message: f.Message(), frame: f}
+	m.Source = p.m.number
+	a := t.audience.Load()
+	if a == nil || a.seen != t.room.patterns.Load() {
+		a = h.matchAudience(t)
+	}
+	for i := range a.listeners {
+		l := &a.listeners[i]
+		switch v, _ := l.f.out.push(&m, l.label); v {
+		case delivered:
+			s.FlushAfter(l.f.m.s)
+		case overflown:
+			h.endFeed(l.f, status.Errorf(status.Overloaded, "more than %d messages waited for the subscription", l.f.out.limit))
+		}
+	}
+	m.done()
+}
+
+// matchAudience finds out who takes the publications of t. It is in effect for the next
+// message of any publisher.
+func (h *Hub) matchAudience(t *topic) *audience {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	a := &audience{seen: t.room.patterns.Load()}
+	labels := make(map[*Member]*session.Route)
+	if old := t.audience.Load(); old != nil {
+		for _, l := range old.listeners {
+			labels[l.f.m] = l.label
+		}
+	}
+	for _, f := range t.room.trie.Match(nil, t.at.name) {
+		label := labels[f.m]
+		if label == nil {
+			label = f.m.s.Route(wire.Bind{Class: wire.ClassLabel, Channel: t.at.channel, Name: t.at.name})
+			labels[f.m] = label
+		}
+		a.listeners = append(a.listeners, listener{f: f, label: label})
+	}
+	t.audience.Store(a)
+	return a
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"encoding/json"
+
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/subject"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// dropOldest is the policy of queues that nobody has chosen one for.
+const dropOldest = operation.DropOldest
+
+// feed is a stream that the hub supplies: a subscription or a watch. It is open until its
+// final frame has been sent; no goroutine belongs to it.
+type feed struct {
+	m       *Member
+	x       *session.Stream
+	id      uint32 // of the call
+	channel string // "" for a watch of all
+	pattern string // "" for a watch
+	out     outlet
+}
+
+// try implements sender.
+func (f *feed) try(m session.Message, label *session.Route) (bool, error) {
+	return f.x.TrySend(m, label)
+}
+
+// Cancelled implements session.Canceller: the subscriber has given up, or gone.
+func (f *feed) Cancelled(reason *status.Error) { f.m.hub.endFeed(f, reason) }
+
+// end sends the final frame. The feed is in no table any more.
+func (f *feed) end(reason *status.Error) {
+	f.out.close()
+	if reason == nil {
+		f.m.s.Answer(f.id, session.Message{Codec: codecJSON, Payload: []byte("{}")})
+	} else {
+		f.m.s.Refuse(f.id, reason)
+	}
+	f.m.s.FlushNow()
+}
+
+// endFeed takes a feed out of the tables and ends it, unless it has ended.
+func (h *Hub) endFeed(f *feed, reason *status.Error) {
+	var after aftermath
+	h.mu.Lock()
+	h.removeFeedLocked(f, reason, &after)
+	h.mu.Unlock()
+	after.run()
+}
+
+// subscribe is the operation.
+func (m *Member) subscribe(c *session.Call) {
+	var in operation.Subscription
+	if err := decode(c, &in, wire.ServerStream); err != nil {
+		c.Fail(err)
+		return
+	}
+	if err := checkSubscription(&in, m.hub.cfg.MaxQueue); err != nil {
+		c.Fail(err)
+		return
+	}
+	f := &feed{m: m, channel: in.Channel, pattern: in.Pattern}
+	f.out = outlet{
+		to: f, tally: &m.hub.count.publications, limit: in.Queue, bytes: m.hub.cfg.DefaultQueueBytes, policy: in.Policy,
+		gapped: func(n uint64) []byte { return encode(operation.Confirmation{Effective: true, Dropped: n}) },
+	}
+	if f.out.limit == 0 {
+		f.out.limit = m.hub.cfg.DefaultQueue
+	}
+	m.open(c, f)
+}
+
+// checkSubscription judges what a peer asks for.
+func checkSubscription(in *operation.Subscription, maxQueue int) error {
+	err := subject.ValidateChannel(in.Channel)
+	if err == nil {
+		err = subject.ValidatePattern(in.Pattern)
+	}
+	if err != nil {
+		return status.Errorf(status.InvalidArgument, "%w", err)
+	}
+	if in.Queue < 0 || in.Queue > maxQueue {
+		return status.Errorf(status.InvalidArgument, "a queue of %d messages: 0 to %d are possible", in.Queue, maxQueue)
+	}
+	switch in.Policy {
+	case "":
+		in.Policy = dropOldest
+	case operation.DropOldest, operation.DropNewest, operation.Disconnect:
+	default:
+		return status.Errorf(status.InvalidArgument, "unknown policy %q: it is %s, %s or %s",
+			in.Policy, operation.DropOldest, operation.DropNewest, operation.Disconnect)
+	}
+	return nil
+}
+
+// watch is the operation.
+func (m *Member) watch(c *session.Call) {
+	var in operation.Place
+	err := decode(c, &in, wire.ServerStream)
+	if err == nil && in.Channel != "" {
+		if e := subject.ValidateChannel(in.Channel); e != nil {
+			err = status.Errorf(status.InvalidArgument, "%w", e)
+		}
+	}
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	cfg := &m.hub.cfg
+	f := &feed{m: m, channel: in.Channel}
+	f.out = outlet{
+		to: f, tally: &m.hub.count.notices, limit: cfg.DefaultQueue, bytes: cfg.DefaultQueueBytes, policy: dropOldest,
+		gapped: func(n uint64) []byte {
+			return encode(operation.Notice{Type: operation.NoticeGap, Channel: in.Channel, Member: m.id, Dropped: n})
+		},
+	}
+	m.open(c, f)
+}
+
+// open begins a feed. It is in effect before its Confirmation is sent.
+func (m *Member) open(c *session.Call, f *feed) {
+	var err error
+	f.id = c.ID
+	if f.x, err = c.Stream(); err != nil {
+		c.Fail(err)
+		return
+	}
+	var after aftermath
+	m.hub.mu.Lock()
+	topics, err := m.hub.addFeedLocked(f, &after)
+	m.hub.mu.Unlock()
+	after.run()
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	f.x.OnCredit(func() { f.out.pump() })
+	if !c.Detach(f) {
+		m.hub.endFeed(f, &status.Error{Code: status.Cancelled, Message: "the subscriber gave up"})
+		return
+	}
+	f.out.start(session.Message{Codec: codecJSON, Payload: encode(operation.Confirmation{Effective: true, Topics: topics})})
+	c.FlushAfter(m.s)
+}
+
+// encode returns the JSON of one of operation's types, which cannot fail.
+func encode(v any) []byte {
+	b, _ := json.Marshal(v)
+	return b
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/plexus-ipc/plexus/hub/directory"
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/subject"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+type change = directory.Change[*Member]
+
+// room is what belongs to the name of a channel while anybody is in it, subscribes to it
+// or watches it; the room of the name "" is for watches of all channels.
+type room struct {
+	name string
+
+	// guarded by hub.mu
+	trie    subject.Trie[*feed]
+	watches map[*feed]struct{}
+
+	patterns atomic.Uint64 // counts changes of trie
+	seats    atomic.Uint64 // counts changes of who is in the channel
+}
+
+// roomLocked returns the room of a name, which is made if need be.
+func (h *Hub) roomLocked(name string) *room {
+	r := h.rooms[name]
+	if r == nil {
+		r = &room{name: name, watches: make(map[*feed]struct{})}
+		h.rooms[name] = r
+	}
+	return r
+}
+
+// tidyLocked forgets the room of a name if nothing is in it.
+func (h *Hub) tidyLocked(name string) {
+	r := h.rooms[name]
+	if r != nil && r.trie.Len() == 0 && len(r.watches) == 0 && h.dir.Channel(name) == nil {
+		delete(h.rooms, name)
+	}
+}
+
+// aftermath is what a change makes necessary outside the lock.
+type aftermath struct {
+	ended   []ending
+	revoked []revocation
+	watched map[*feed]struct{}
+}
+
+type ending struct {
+	f      *feed
+	reason *status.Error // nil: it ends well
+}
+
+type revocation struct {
+	p      *publisher
+	reason *status.Error
+}
+
+// run does it.
+func (a *aftermath) run() {
+	for f := range a.watched {
+		f.out.pump()
+		f.m.s.FlushNow()
+	}
+	for _, r := range a.revoked {
+		r.p.m.s.Revoke(r.p, r.reason)
+	}
+	for _, e := range a.ended {
+		e.f.end(e.reason)
+	}
+}
+
+// change has a member change the directory, by f, and does what follows. cause is the
+// reason that the feeds of members who leave end with, nil for a good end.
+func (m *Member) change(cause *status.Error, f func(d *directory.Directory[*Member], now time.Time) ([]change, error)) error {
+	h := m.hub
+	var after aftermath
+	h.mu.Lock()
+	err := m.aliveLocked()
+	if err == nil {
+		var changes []change
+		if changes, err = f(h.dir, h.cfg.Now()); err == nil {
+			h.applyLocked(changes, cause, &after)
+		}
+	}
+	h.mu.Unlock()
+	after.run()
+	return err
+}
+
+// applyLocked brings the tables in line with the directory and tells who watches.
+func (h *Hub) applyLocked(changes []change, cause *status.Error, after *aftermath) {
+	for _, c := range changes {
+		at := place{c.Channel, c.Name}
+		n := operation.Notice{Channel: c.Channel, Member: c.Member.id, Name: c.Name, Reason: c.Reason}
+		switch c.Kind {
+		case directory.Joined:
+			n.Type = operation.NoticeJoin
+			h.roomLocked(c.Channel).seats.Add(1)
+		case directory.Left:
+			n.Type = operation.NoticeLeave
+			h.roomLocked(c.Channel).seats.Add(1)
+		case directory.Owned:
+			n.Type = operation.NoticeOwner
+		case directory.Provided:
+			n.Type = operation.NoticeProvide
+			if h.offers[at] == nil {
+				h.offers[at] = newOffer(c.Member, wire.ClassMethod, at)
+			}
+		case directory.Withdrawn:
+			n.Type = operation.NoticeWithdraw
+			h.offers[at].gone.Store(true)
+			delete(h.offers, at)
+		case directory.Declared:
+			n.Type = operation.NoticeDeclare
+		case directory.Retracted:
+			n.Type = operation.NoticeRetract
+		case directory.Terminated:
+			n.Type = operation.NoticeTerminate
+		}
+		h.tellLocked(&n, after)
+		h.followLocked(&c, at, cause, after)
+	}
+}
+
+// followLocked does what a change brings about after it has been told.
+func (h *Hub) followLocked(c *change, at place, cause *status.Error, after *aftermath) {
+	switch c.Kind {
+	case directory.Declared:
+		h.declaredLocked(at, after)
+	case directory.Retracted:
+		h.retractedLocked(at, after)
+	case directory.Terminated:
+		err := status.Errorf(status.Terminated, "channel %s ended with its owner, %s", c.Channel, c.Member.id)
+		for _, f := range h.rooms[c.Channel].feeds(nil, false) {
+			h.removeFeedLocked(f, err, after)
+		}
+	case directory.Left:
+		for _, f := range h.rooms[c.Channel].feeds(c.Member, cause != nil) {
+			h.removeFeedLocked(f, cause, after)
+		}
+		h.tidyLocked(c.Channel)
+	}
+}
+
+func (h *Hub) declaredLocked(at place, after *aftermath) {
+	t := &topic{at: at, room: h.rooms[at.channel], publishers: make(map[*publisher]struct{})}
+	h.topics[at] = t
+	if t.subscribers = len(t.room.trie.Match(nil, at.name)); t.subscribers > 0 {
+		h.tellLocked(&operation.Notice{Type: operation.NoticeFirstSubscriber, Channel: at.channel, Name: at.name}, after)
+	}
+}
+
+func (h *Hub) retractedLocked(at place, after *aftermath) {
+	t := h.topics[at]
+	t.gone.Store(true)
+	delete(h.topics, at)
+	err := status.Errorf(status.Undeclared, "topic %s of channel %s is declared no more", at.name, at.channel)
+	for p := range t.publishers {
+		delete(p.m.publishers, at)
+		after.revoked = append(after.revoked, revocation{p, err})
+	}
+}
+
+// tellLocked gives a notice to those who watch its channel. It is in their queues when it
+// returns, so that all see notices in one order.
+func (h *Hub) tellLocked(n *operation.Notice, after *aftermath) {
+	var m *message
+	for _, r := range []*room{h.rooms[n.Channel], h.rooms[""]} {
+		if r == nil {
+			continue
+		}
+		for f := range r.watches {
+			if m == nil {
+				m = &message{}
+				m.Codec, m.Payload = codecJSON, encode(n)
+			}
+			f.out.hold(m)
+			if after.watched == nil {
+				after.watched = make(map[*feed]struct{})
+			}
+			after.watched[f] = struct{}{}
+		}
+	}
+}
+
+// tellGap tells a member, if it watches the channel, that events for it were dropped.
+func (h *Hub) tellGap(m *Member, at place, n uint64) {
+	notice := operation.Notice{Type: operation.NoticeGap, Channel: at.channel, Member: m.id, Name: at.name, Dropped: n}
+	var told []*feed
+	h.mu.RLock()
+	for f := range m.feeds {
+		if f.pattern == "" && (f.channel == at.channel || f.channel == "") {
+			msg := &message{}
+			msg.Codec, msg.Payload = codecJSON, encode(notice)
+			f.out.hold(msg)
+			told = append(told, f)
+		}
+	}
+	h.mu.RUnlock()
+	for _, f := range told {
+		f.out.pump()
+	}
+}
+
+// feeds returns the subscriptions, and the watches if they are wanted, of one member or of all.
+func (r *room) feeds(of *Member, watches bool) []*feed {
+	var found []*feed
+	for _, f := range r.trie.Values() {
+		if of == nil || f.m == of {
+			found = append(found, f)
+		}
+	}
+	for f := range r.watches {
+		if watches && (of == nil || f.m == of) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// addFeedLocked puts a feed into the tables and returns how many topics it matches.
+func (h *Hub) addFeedLocked(f *feed, after *aftermath) (topics int, err error) {
+	if err := f.m.aliveLocked(); err != nil {
+		return 0, err
+	}
+	if n := len(f.m.feeds); n >= h.cfg.MaxSubscriptionsPerMember {
+		return 0, status.Errorf(status.LimitExceeded, "a member may have %d subscriptions and watches", n)
+	}
+	r := h.roomLocked(f.channel)
+	f.m.feeds[f] = struct{}{}
+	h.feeds++
+	if f.pattern == "" {
+		r.watches[f] = struct{}{}
+		return 0, nil
+	}
+	if _, err := r.trie.Insert(f.pattern, f); err != nil {
+		return 0, status.Errorf(status.InvalidArgument, "%w", err) // checked before: cannot be
+	}
+	r.patterns.Add(1)
+	matched := h.matchedLocked(f)
+	for _, t := range matched {
+		if t.subscribers++; t.subscribers == 1 {
+			h.tellLocked(&operation.Notice{Type: operation.NoticeFirstSubscriber, Channel: t.at.channel, Name: t.at.name, Member: f.m.id}, after)
+		}
+	}
+	return len(matched), nil
+}
+
+// removeFeedLocked takes a feed out of the tables, unless it has ended, and has it ended.
+func (h *Hub) removeFeedLocked(f *feed, reason *status.Error, after *aftermath) {
+	if _, ok := f.m.feeds[f]; !ok {
+		return
+	}
+	delete(f.m.feeds, f)
+	h.feeds--
+	after.ended = append(after.ended, ending{f, reason})
+	r := h.rooms[f.channel]
+	if f.pattern == "" {
+		delete(r.watches, f)
+	} else {
+		r.trie.Remove(f.pattern, f)
+		r.patterns.Add(1)
+		for _, t := range h.matchedLocked(f) {
+			if t.subscribers--; t.subscribers == 0 {
+				h.tellLocked(&operation.Notice{Type: operation.NoticeLastSubscriber, Channel: t.at.channel, Name: t.at.name, Member: f.m.id}, after)
+			}
+		}
+	}
+	h.tidyLocked(f.channel)
+}
+
+// matchedLocked returns the topics that a subscription matches.
+func (h *Hub) matchedLocked(f *feed) []*topic {
+	if !subject.IsPattern(f.pattern) {
+		if t := h.topics[place{f.channel, f.pattern}]; t != nil {
+			return []*topic{t}
+		}
+		return nil
+	}
+	ch := h.dir.Channel(f.channel)
+	if ch == nil {
+		return nil
+	}
+	var matched []*topic
+	for _, name := range ch.Topics() {
+		if t := h.topics[place{f.channel, name}]; t != nil && subject.Match(f.pattern, name) {
+			matched = append(matched, t)
+		}
+	}
+	return matched
+}
