@@ -109,6 +109,9 @@ type ListenOptions struct {
 	TLS *tls.Config
 	// One makes it a server of one peer: others are told status.Busy.
 	One bool
+	// MaxSessions bounds the sessions, 0 for server.DefaultMaxSessions: others are told
+	// status.LimitExceeded.
+	MaxSessions int
 	// Hub, if not nil, gets the sessions: its members then meet in channels.
 	Hub *hub.Hub
 	// Transports are the drivers, see DialOptions.
@@ -149,7 +152,7 @@ func NewServer(o *ListenOptions) (*Server, error) {
 	if o == nil {
 		o = &ListenOptions{}
 	}
-	cfg := server.Config{Session: o.Session, One: o.One, Log: o.Log}
+	cfg := server.Config{Session: o.Session, One: o.One, MaxSessions: o.MaxSessions, Log: o.Log}
 	c := &cfg.Session
 	orString(&c.ID, o.ID)
 	if o.Log != nil {

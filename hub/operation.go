@@ -118,15 +118,21 @@ func decode(c *session.Call, in any, shape wire.Shape) error {
 	return nil
 }
 
-// depth returns how deep brackets nest, at most: those in strings count, too.
+// depth returns how deep the brackets outside strings nest.
 func depth(p []byte) (deepest int) {
-	open := 0
+	open, quoted, escaped := 0, false, false
 	for _, c := range p {
-		switch c {
-		case '{', '[':
+		switch {
+		case escaped:
+			escaped = false
+		case quoted:
+			escaped, quoted = c == '\\', c != '"'
+		case c == '"':
+			quoted = true
+		case c == '{' || c == '[':
 			open++
 			deepest = max(deepest, open)
-		case '}', ']':
+		case c == '}' || c == ']':
 			open--
 		}
 	}

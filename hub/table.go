@@ -22,6 +22,7 @@ type room struct {
 
 	// guarded by hub.mu
 	trie    subject.Trie[*feed]
+	subs    map[*feed]struct{} // what is in trie
 	watches map[*feed]struct{}
 
 	patterns atomic.Uint64 // counts changes of trie
@@ -32,7 +33,7 @@ type room struct {
 func (h *Hub) roomLocked(name string) *room {
 	r := h.rooms[name]
 	if r == nil {
-		r = &room{name: name, watches: make(map[*feed]struct{})}
+		r = &room{name: name, subs: make(map[*feed]struct{}), watches: make(map[*feed]struct{})}
 		h.rooms[name] = r
 	}
 	return r
@@ -41,7 +42,7 @@ func (h *Hub) roomLocked(name string) *room {
 // tidyLocked forgets the room of a name if nothing is in it.
 func (h *Hub) tidyLocked(name string) {
 	r := h.rooms[name]
-	if r != nil && r.trie.Len() == 0 && len(r.watches) == 0 && h.dir.Channel(name) == nil {
+	if r != nil && len(r.subs) == 0 && len(r.watches) == 0 && h.dir.Channel(name) == nil {
 		delete(h.rooms, name)
 	}
 }
@@ -212,8 +213,11 @@ func (h *Hub) tellGap(m *Member, at place, n uint64) {
 
 // feeds returns the subscriptions, and the watches if they are wanted, of one member or of all.
 func (r *room) feeds(of *Member, watches bool) []*feed {
+	if r == nil {
+		return nil
+	}
 	var found []*feed
-	for _, f := range r.trie.Values() {
+	for f := range r.subs {
 		if of == nil || f.m == of {
 			found = append(found, f)
 		}
@@ -244,6 +248,7 @@ func (h *Hub) addFeedLocked(f *feed, after *aftermath) (topics int, err error) {
 	if _, err := r.trie.Insert(f.pattern, f); err != nil {
 		return 0, status.Errorf(status.InvalidArgument, "%w", err) // checked before: cannot be
 	}
+	r.subs[f] = struct{}{}
 	r.patterns.Add(1)
 	matched := h.matchedLocked(f)
 	for _, t := range matched {
@@ -267,6 +272,7 @@ func (h *Hub) removeFeedLocked(f *feed, reason *status.Error, after *aftermath) 
 		delete(r.watches, f)
 	} else {
 		r.trie.Remove(f.pattern, f)
+		delete(r.subs, f)
 		r.patterns.Add(1)
 		for _, t := range h.matchedLocked(f) {
 			if t.subscribers--; t.subscribers == 0 {

@@ -30,7 +30,7 @@
 // when the kernel still refuses every connection.
 //
 // For its whole life a listener holds a lock on the file path + ".lock", which is never
-// removed and contains the process id of the last holder. Whoever has the lock, and
+// removed and contains the process id of the holder. Whoever has the lock, and
 // nobody else, judges what lies at the path: a socket of our own user at which a
 // connection is refused is left over from a crash and is removed; anything else stays
 // and Listen fails with transport.ErrInUse or transport.ErrForeign. A missing directory

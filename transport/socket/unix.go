@@ -42,16 +42,22 @@ const (
 )
 
 // retryBusy repeats try while it says EAGAIN, which is how a full backlog looks to a
-// dialler that does not wait, until ctx ends.
+// dialler that does not wait, until ctx ends. The error then is that of ctx and EAGAIN,
+// also if ctx ends within try.
 func retryBusy(ctx context.Context, try func() error) error {
+	var busy error
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := try()
 		if !errors.Is(err, syscall.EAGAIN) {
+			if busy != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
+				return errors.Join(err, busy)
+			}
 			return err
 		}
+		busy = err
 		select {
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
+			return errors.Join(ctx.Err(), busy)
 		case <-time.After(pause/2 + rand.N(pause)):
 		}
 	}

@@ -293,6 +293,12 @@ def answer(call: Exchange, value: Any) -> Item:
     return Item(call.request.codec, codec.encode_as(call.request.codec, value))
 
 
+def answer_item(call: Exchange, value: Any) -> Item:
+    """An item of the answering stream, likewise."""
+    assert call.request is not None
+    return Item(call.request.codec, codec.encode_as(call.request.codec, value))
+
+
 def failure(error: BaseException) -> StatusError:
     """What the caller is told of an exception of a handler."""
     if isinstance(error, StatusError):

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Client of the Plexus IPC protocol: typed calls, streams and publications between processes.
+
+    import plexus_ipc
+
+    with plexus_ipc.connect("unix:///run/demo.sock") as hub:
+        print(hub.call("math/add", [20, 22], timeout=1))
+
+plexus_ipc.aio has the same for asyncio.
+"""
+
+from .client import CallFuture, Client, Registration, Stream, Subscription, connect
+from .codec import Encoded, Fixed
+from .handshake import Config
+from .status import Code, StatusError
+from .surface import Event, IncomingCall, Publication, current
+
+__all__ = [
+    "CallFuture", "Client", "Code", "Config", "Encoded", "Event", "Fixed", "IncomingCall", "Publication", "Registration",
+    "StatusError", "Stream", "Subscription", "connect", "current",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/plexus-ipc/plexus/auth"
+	"github.com/plexus-ipc/plexus/endpoint"
+	"github.com/plexus-ipc/plexus/hub"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/subject"
+	"github.com/plexus-ipc/plexus/transport"
+)
+
+// Defaults of Config.
+const (
+	DefaultAddress      = "plexus" // a name: the user's own directory
+	DefaultMaxSessions  = 10_000
+	DefaultIdleTimeout  = time.Minute
+	DefaultDataTimeout  = time.Minute
+	DefaultDrainTimeout = 10 * time.Second
+)
+
+// Config describes a Daemon. The zero value is useful: a hub at DefaultAddress that serves
+// its own user and root.
+type Config struct {
+	// Listen are the addresses, of any transports, at least one; nil is DefaultAddress.
+	Listen []string
+	// Hub describes the hub: its id, the limits, the owner policy. AllowStop lets members
+	// stop the daemon; OnStop, Endpoints and Log are set by New.
+	Hub hub.Config
+
+	// Secret, or the content of SecretFile, must be proved by every client.
+	Secret     []byte
+	SecretFile string
+	// Allow says which users may connect over transports that know them; nil: the own one
+	// and root. With it, transports that do not know the user (tcp) admit nobody.
+	Allow *auth.Allow
+	// Mode and Group are given to socket paths, unless an address has options of its own;
+	// 0 is 0600.
+	Mode  fs.FileMode
+	Group string
+	// TLS names the files for tls addresses. With a CA, clients need a certificate of it.
+	TLS TLSFiles
+
+	// MaxSessions is how many clients may be connected.
+	MaxSessions int
+	// MaxMessage, MaxCalls, MaxRoutes, StreamWindow and RouteWindow are limits per
+	// session, see session.Config for their meaning and defaults.
+	MaxMessage, MaxCalls, MaxRoutes, StreamWindow, RouteWindow int
+
+	// IdleTimeout ends a session whose peer has been silent and does not answer, on
+	// transports where the kernel does not report its death (tcp, tls); negative: never.
+	IdleTimeout time.Duration
+	// DataTimeout ends a session whose peer takes nothing that waits for it.
+	DataTimeout time.Duration
+	// HandshakeTimeout bounds the time until a client has proved who it is.
+	HandshakeTimeout time.Duration
+	// DrainTimeout is how long what is under way may take when the daemon ends.
+	DrainTimeout time.Duration
+
+	// Transports are the drivers, nil for the standard set.
+	Transports *transport.Set
+	// Log takes what is worth a line; nil discards it. At debug level every frame is one.
+	Log *slog.Logger
+}
+
+// withDefaults returns a copy with every zero field set that is not another package's.
+func (c Config) withDefaults() Config {
+	if len(c.Listen) == 0 {
+		c.Listen = []string{DefaultAddress}
+	}
+	if c.MaxSessions <= 0 {
+		c.MaxSessions = DefaultMaxSessions
+	}
+	orDuration(&c.IdleTimeout, DefaultIdleTimeout)
+	orDuration(&c.DataTimeout, DefaultDataTimeout)
+	orDuration(&c.DrainTimeout, DefaultDrainTimeout)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func orDuration(v *time.Duration, def time.Duration) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+// check refuses what can be seen to be wrong before anything is opened.
+func (c *Config) check() error {
+	for _, address := range c.Listen {
+		if _, err := endpoint.Parse(address); err != nil {
+			return status.Errorf(status.InvalidArgument, "%w", err)
+		}
+	}
+	if p := c.Hub.OwnerPolicy; p != "" && p != hub.Terminate && p != hub.Promote {
+		return status.Errorf(status.InvalidArgument, "owner policy %q is unknown: it is %s or %s", p, hub.Terminate, hub.Promote)
+	}
+	if id := c.Hub.ID; id != "" {
+		if err := subject.ValidateMember(id); err != nil {
+			return status.Errorf(status.InvalidArgument, "%w", err)
+		}
+	}
+	if c.Secret != nil && c.SecretFile != "" {
+		return status.Errorf(status.InvalidArgument, "a secret and a secret file are given: one of them, please")
+	}
+	return nil
+}
+
+// session is the configuration of each session.
+func (c *Config) session() session.Config {
+	s := session.Config{
+		MaxMessage: c.MaxMessage, MaxCalls: c.MaxCalls, MaxRoutes: c.MaxRoutes,
+		StreamWindow: c.StreamWindow, RouteWindow: c.RouteWindow,
+		HandshakeTimeout: c.HandshakeTimeout, DataTimeout: c.DataTimeout, Heartbeat: -1,
+	}
+	if c.IdleTimeout > 0 {
+		s.Heartbeat = c.IdleTimeout / 3 // after one silent period it pings, after two more it gives up
+	}
+	return s
+}

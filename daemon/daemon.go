@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/endpoint"
+	"github.com/plexus-ipc/plexus/hub"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/transport"
+)
+
+// Daemon is a hub with listeners, see the package comment. It is safe for concurrent use.
+type Daemon struct {
+	cfg    Config
+	secret bool
+	log    *slog.Logger
+	hub    *hub.Hub
+	srv    *plexus.Server
+
+	ready chan struct{}   // closed when all addresses are bound
+	stop  chan struct{}   // closed by Stop
+	life  context.Context // ends by Abort
+	abort context.CancelFunc
+
+	mu      sync.Mutex
+	run     bool
+	stopped bool
+	drain   time.Duration // what Stop asked for
+	report  Report
+}
+
+// Report tells how a Daemon ended.
+type Report struct {
+	Reason   string        // why it ended
+	Sessions int           // that were open then
+	Cut      int           // calls that were under way and did not end in time
+	Took     time.Duration // from the reason to the end
+	Aborted  bool          // the end was cut short
+}
+
+// New checks the configuration, reads the files that it names and returns a Daemon that
+// listens nowhere yet.
+func New(cfg Config) (*Daemon, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	d := &Daemon{
+		cfg: cfg, log: cfg.Log, drain: cfg.DrainTimeout,
+		ready: make(chan struct{}), stop: make(chan struct{}),
+	}
+	d.life, d.abort = context.WithCancel(context.Background())
+	secret := cfg.Secret
+	if cfg.SecretFile != "" {
+		var warning string
+		var err error
+		if secret, warning, err = ReadSecret(cfg.SecretFile); err != nil {
+			return nil, err
+		}
+		if warning != "" {
+			d.log.Warn(warning)
+		}
+	}
+	d.secret = secret != nil
+	return d, d.build(secret)
+}
+
+// build makes the hub and the server.
+func (d *Daemon) build(secret []byte) (err error) {
+	conf, err := d.cfg.TLS.Server()
+	if err != nil {
+		return err
+	}
+	h := d.cfg.Hub
+	h.Log, h.Endpoints = d.log, d.Endpoints
+	h.OnStop = func(drain time.Duration) { d.Stop(drain) }
+	d.hub = hub.New(h)
+	d.srv, err = plexus.NewServer(&plexus.ListenOptions{
+		ID: d.hub.ID(), Hub: d.hub, Secret: secret, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports,
+		MaxSessions: d.cfg.MaxSessions, Session: d.cfg.session(), Log: d.log,
+		Transport: transport.Options{Mode: d.cfg.Mode, Group: d.cfg.Group},
+	})
+	return err
+}
+
+// Hub returns the hub.
+func (d *Daemon) Hub() *hub.Hub { return d.hub }
+
+// Server returns the server, for plexus.Join.
+func (d *Daemon) Server() *plexus.Server { return d.srv }
+
+// Ready is closed when all addresses are bound. It stays open if Run fails before.
+func (d *Daemon) Ready() <-chan struct{} { return d.ready }
+
+// Endpoints lists the addresses as they really are: a port 0 is resolved.
+func (d *Daemon) Endpoints() []string { return d.srv.Endpoints() }
+
+// Run serves until ctx ends or the daemon is stopped, then drains, and returns when
+// everything has ended. It runs once. The error says why it could not start; that calls
+// were cut at the end is no error but stands in Report.
+func (d *Daemon) Run(ctx context.Context) error {
+	d.mu.Lock()
+	again := d.run
+	d.run = true
+	d.mu.Unlock()
+	if again {
+		return status.Errorf(status.FailedPrecondition, "the daemon has been run already: make a new one")
+	}
+	if err := d.bind(ctx); err != nil {
+		d.hub.Close()
+		d.srv.Close()
+		return err
+	}
+	d.log.Info("hub is ready", "hub", d.hub.ID(), "endpoints", d.Endpoints())
+	close(d.ready)
+	d.end(d.wait(ctx))
+	return nil
+}
+
+// bind binds the addresses and says what is risky about them.
+func (d *Daemon) bind(ctx context.Context) error {
+	for _, address := range d.cfg.Listen {
+		if err := d.srv.Bind(ctx, address); err != nil {
+			return err
+		}
+	}
+	var bound []endpoint.Endpoint
+	for _, text := range d.Endpoints() {
+		if ep, err := endpoint.Parse(text); err == nil {
+			bound = append(bound, ep)
+		}
+	}
+	for _, w := range d.cfg.warnings(bound, d.secret) {
+		d.log.Warn(w)
+	}
+	return nil
+}
+
+// wait returns why and how to end.
+func (d *Daemon) wait(ctx context.Context) (reason string, drain time.Duration) {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx).Error(), d.cfg.DrainTimeout
+	case <-d.life.Done():
+		return "aborted", 0
+	case <-d.stop:
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return "stopped", d.drain
+	}
+}
+
+// end drains and closes.
+func (d *Daemon) end(reason string, drain time.Duration) {
+	began := time.Now()
+	sessions := len(d.hub.Members())
+	d.log.Info("hub is ending", "reason", reason, "sessions", sessions, "drain", drain)
+	ctx, cancel := context.WithTimeout(d.life, drain)
+	defer cancel()
+	cut, _ := d.hub.Drain(ctx)
+	d.srv.Close()
+	d.mu.Lock()
+	d.report = Report{Reason: reason, Sessions: sessions, Cut: cut, Took: time.Since(began), Aborted: d.life.Err() != nil}
+	d.mu.Unlock()
+	level := slog.LevelInfo
+	if cut > 0 {
+		level = slog.LevelWarn
+	}
+	d.log.Log(context.Background(), level, "hub has ended", "reason", reason, "calls_cut", cut, "took", time.Since(began))
+}
+
+// Stop has Run end, as the end of its context does; drain is how long what is under way
+// may take, 0 for the DrainTimeout. Later calls do nothing.
+func (d *Daemon) Stop(drain time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped {
+		return
+	}
+	d.stopped = true
+	if drain > 0 {
+		d.drain = drain
+	}
+	close(d.stop)
+}
+
+// Abort has Run end at once, whatever is under way.
+func (d *Daemon) Abort() { d.abort() }
+
+// Report tells how Run ended; the zero Report before that.
+func (d *Daemon) Report() Report {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.report
+}
