@@ -3,18 +3,16 @@
 package plexus_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
 	"strings"
 
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
 
@@ -195,8 +193,9 @@ func ExampleFuture() {
 	srv, c := served("mem://example-future")
 	defer srv.Close()
 	defer c.Close()
-	stopped := make(chan error)
+	started, stopped := make(chan bool), make(chan error, 1)
 	_, err := plexus.Handle(srv, "forever", func(ctx context.Context, _ struct{}) (struct{}, error) {
+		close(started)
 		<-ctx.Done()
 		stopped <- ctx.Err()
 		return struct{}{}, ctx.Err()
@@ -205,6 +204,7 @@ func ExampleFuture() {
 
 	ctx := context.Background()
 	f := plexus.Bind[struct{}, struct{}](c, "forever").Go(ctx, struct{}{})
+	<-started
 	f.Cancel()
 	_, err = f.Wait(ctx)
 	fmt.Println(status.CodeOf(err))
@@ -250,283 +250,6 @@ func ExamplePeer() {
 	// Output: Alice <nil>
 }
 
-// The consumer sets the pace, and tells the producer to stop by leaving the loop.
-func ExampleStream() {
-	srv, c := served("mem://example-stream")
-	defer srv.Close()
-	defer c.Close()
-	_, err := plexus.HandleStream(srv, "fibonacci", func(_ context.Context, a int, send func(int) error) error {
-		for b := a; ; a, b = b, a+b {
-			if err := send(a); err != nil {
-				return err // the consumer has gone
-			}
-		}
-	})
-	fatal(err)
-
-	for n, err := range plexus.Stream[int](context.Background(), c, "fibonacci", 1) {
-		fatal(err)
-		if n > 20 {
-			break
-		}
-		fmt.Print(n, " ")
-	}
-	// Output: 1 1 2 3 5 8 13
-}
-
-// When the handler returns the stream ends; its error reaches the consumer.
-func ExampleHandleStream() {
-	srv, c := served("mem://example-handlestream")
-	defer srv.Close()
-	defer c.Close()
-	_, err := plexus.HandleStream(srv, "words", func(_ context.Context, text string, send func(string) error) error {
-		for word := range strings.FieldsSeq(text) {
-			if err := send(word); err != nil {
-				return err
-			}
-		}
-		return status.Errorf(status.DataLoss, "the rest is lost")
-	})
-	fatal(err)
-
-	for word, err := range plexus.Stream[string](context.Background(), c, "words", "to be or") {
-		fmt.Printf("%q %v\n", word, err)
-	}
-	// Output:
-	// "to" <nil>
-	// "be" <nil>
-	// "or" <nil>
-	// "" data_loss: the rest is lost
-}
-
-// Many items up, one answer back.
-func ExampleOpenUpload() {
-	srv, c := served("mem://example-upload")
-	defer srv.Close()
-	defer c.Close()
-	_, err := plexus.HandleUpload(srv, "total", func(_ context.Context, items iter.Seq2[int, error]) (int, error) {
-		total := 0
-		for n, err := range items {
-			if err != nil {
-				return 0, err
-			}
-			total += n
-		}
-		return total, nil
-	})
-	fatal(err)
-
-	ctx := context.Background()
-	up, err := plexus.OpenUpload[int, int](ctx, c, "total")
-	fatal(err)
-	defer up.Close()
-	for n := range 101 {
-		fatal(up.Send(ctx, n))
-	}
-	fmt.Println(up.Finish(ctx))
-	// Output: 5050 <nil>
-}
-
-// Items both ways, each side at its own pace.
-func ExampleOpen() {
-	srv, c := served("mem://example-open")
-	defer srv.Close()
-	defer c.Close()
-	_, err := plexus.HandleDuplex(srv, "length", func(ctx context.Context, d *plexus.Duplex[int, string]) error {
-		for s, err := range d.All(ctx) {
-			if err != nil {
-				return err
-			}
-			if err := d.Send(ctx, len(s)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	fatal(err)
-
-	ctx := context.Background()
-	d, err := plexus.Open[string, int](ctx, c, "length")
-	fatal(err)
-	defer d.Close()
-	for _, s := range []string{"a", "bb", "ccc"} {
-		fatal(d.Send(ctx, s))
-	}
-	fatal(d.CloseSend())
-	for n, err := range d.All(ctx) {
-		fmt.Println(n, err)
-	}
-	// Output:
-	// 1 <nil>
-	// 2 <nil>
-	// 3 <nil>
-}
-
-// A stream of bytes for everything that takes an io.Reader or io.Writer.
-func ExampleBytes() {
-	srv, c := served("mem://example-bytes")
-	defer srv.Close()
-	defer c.Close()
-	_, err := plexus.HandleDuplex(srv, "shout", func(ctx context.Context, d *plexus.Duplex[[]byte, []byte]) error {
-		lines := bufio.NewScanner(plexus.Bytes(ctx, d))
-		for lines.Scan() {
-			if err := d.Send(ctx, []byte(strings.ToUpper(lines.Text())+"!\n")); err != nil {
-				return err
-			}
-		}
-		return lines.Err()
-	})
-	fatal(err)
-
-	ctx := context.Background()
-	d, err := plexus.Open[[]byte, []byte](ctx, c, "shout")
-	fatal(err)
-	defer d.Close()
-	stream := plexus.Bytes(ctx, d)
-	_, err = io.WriteString(stream, "hello\nworld\n")
-	fatal(err)
-	fatal(stream.Close())
-	all, err := io.ReadAll(stream)
-	fmt.Print(string(all))
-	fmt.Println(err)
-	// Output:
-	// HELLO!
-	// WORLD!
-	// <nil>
-}
-
-// A subscription is in effect when Subscribe returns.
-func ExamplePublish() {
-	srv, c := served("mem://example-publish")
-	defer srv.Close()
-	defer c.Close()
-	_, err := plexus.Declare(srv, "weather.oslo")
-	fatal(err)
-
-	ctx := context.Background()
-	sub, err := plexus.Subscribe[int](ctx, c, "weather.*")
-	fatal(err)
-	defer sub.Close()
-	fatal(plexus.Publish(ctx, srv, "weather.oslo", -3))
-	p, err := sub.Next(ctx)
-	fmt.Println(p.Topic, p.Value, err)
-	// Output: weather.oslo -3 <nil>
-}
-
-// Only declared topics can be published to; a shared one by everybody.
-func ExampleDeclare() {
-	srv, c := served("mem://example-declare")
-	defer srv.Close()
-	defer c.Close()
-	ctx := context.Background()
-	fmt.Println(status.CodeOf(plexus.Publish(ctx, c, "chat", "hi")))
-	_, err := plexus.Declare(srv, "chat")
-	fatal(err)
-	fmt.Println(status.CodeOf(plexus.Publish(ctx, c, "chat", "hi")))
-	_, err = plexus.Declare(srv, "forum", plexus.WithShared())
-	fatal(err)
-	fmt.Println(status.CodeOf(plexus.Publish(ctx, c, "forum", "hi")))
-	// Output:
-	// undeclared
-	// not_owner
-	// ok
-}
-
-// A subscriber bounds what may wait for it, and ranges over what comes.
-func ExampleSubscribe() {
-	srv, c := served("mem://example-subscribe")
-	defer srv.Close()
-	defer c.Close()
-	_, err := plexus.Declare(srv, "count")
-	fatal(err)
-
-	ctx := context.Background()
-	sub, err := plexus.Subscribe[int](ctx, c, ">", plexus.WithQueue(100, operation.DropOldest))
-	fatal(err)
-	defer sub.Close()
-	for n := range 3 {
-		fatal(plexus.Publish(ctx, srv, "count", n))
-	}
-	for n, err := range sub.All(ctx) {
-		fmt.Println(n, err)
-		if n == 2 {
-			break
-		}
-	}
-	// Output:
-	// 0 <nil>
-	// 1 <nil>
-	// 2 <nil>
-}
-
-// An event goes one way: no answer comes.
-func ExampleSend() {
-	srv, c := served("mem://example-send")
-	defer srv.Close()
-	defer c.Close()
-	heard := make(chan string)
-	l := plexus.On(srv, "note", func(_ context.Context, s string) { heard <- s }, nil)
-	defer l.Close()
-
-	fatal(plexus.Send(context.Background(), c, "note", "the door is open"))
-	fmt.Println(<-heard)
-	// Output: the door is open
-}
-
-// A server tells all its peers.
-func ExampleBroadcast() {
-	srv, c := served("mem://example-broadcast")
-	defer srv.Close()
-	defer c.Close()
-	heard := make(chan int)
-	l := plexus.On(c, "tick", func(_ context.Context, n int) { heard <- n }, nil)
-	defer l.Close()
-
-	fatal(plexus.Broadcast(context.Background(), srv, "tick", 7))
-	fmt.Println(<-heard)
-	// Output: 7
-}
-
-// Events that do not decode are told apart from those that do.
-func ExampleOn() {
-	srv, c := served("mem://example-on")
-	defer srv.Close()
-	defer c.Close()
-	heard := make(chan string)
-	l := plexus.On(srv, "age",
-		func(_ context.Context, n int) { heard <- fmt.Sprint("age ", n) },
-		func(err error) { heard <- status.CodeOf(err).String() })
-	defer l.Close()
-
-	ctx := context.Background()
-	fatal(plexus.Send(ctx, c, "age", 30))
-	fmt.Println(<-heard)
-	fatal(plexus.Send(ctx, c, "age", "thirty"))
-	fmt.Println(<-heard)
-	// Output:
-	// age 30
-	// invalid_argument
-}
-
-// What came along with a call besides its value.
-func ExampleEnvelopeOf() {
-	srv, err := plexus.Listen("mem://example-envelope", nil)
-	fatal(err)
-	defer srv.Close()
-	_, err = plexus.Handle(srv, "whoami", func(ctx context.Context, _ struct{}) (string, error) {
-		e, _ := plexus.EnvelopeOf(ctx)
-		return fmt.Sprint(e.Sender, " ", e.Headers), nil
-	})
-	fatal(err)
-
-	ctx := context.Background()
-	c, err := plexus.Dial(ctx, "mem://example-envelope", &plexus.DialOptions{ID: "alice"})
-	fatal(err)
-	defer c.Close()
-	fmt.Println(plexus.Call[string](ctx, c, "whoami", struct{}{}, plexus.WithHeader("lang", "no")))
-	// Output: alice [{lang no}] <nil>
-}
-
 // Options are per call: how values are encoded, how urgent it is, whether it may be done twice.
 func ExampleOption() {
 	type Pair struct{ A, B int32 }
@@ -547,6 +270,36 @@ func ExampleOption() {
 	// 3 <nil>
 }
 
+// fake answers every call with itself.
+type fake string
+
+// Method implements plexus.Caller.
+func (f fake) Method(string) session.Invoker { return f }
+
+// Call implements session.Invoker.
+func (f fake) Call(_ context.Context, m session.Message, dst []byte) (session.Reply, error) {
+	return session.Reply{Codec: m.Codec, Payload: append(dst, f...)}, nil
+}
+
+// Open implements session.Invoker.
+func (f fake) Open(context.Context, session.Shape, session.Message) (*session.Stream, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// What takes a Caller can be given a client, a channel, a peer, or a fake in a test.
+func ExampleCaller() {
+	type Weather struct{ Degrees int }
+	dress := func(ctx context.Context, c plexus.Caller) string {
+		w, err := plexus.Call[Weather](ctx, c, "weather", "oslo")
+		if err == nil && w.Degrees < 0 {
+			return "coat"
+		}
+		return "shirt"
+	}
+	fmt.Println(dress(context.Background(), fake(`{"Degrees": -3}`)))
+	// Output: coat
+}
+
 // The process that has the hub is a member like all others, without a socket between.
 func ExampleJoin() {
 	srv, err := plexus.NewServer(&plexus.ListenOptions{Hub: hub.New(hub.Config{})})
@@ -557,7 +310,7 @@ func ExampleJoin() {
 	alice, err := plexus.Join(ctx, srv, &plexus.DialOptions{ID: "alice"})
 	fatal(err)
 	defer alice.Close()
-	bob, err := plexus.Join(ctx, srv, &plexus.DialOptions{ID: "bob"})
+	bob, err := plexus.Join(ctx, srv, &plexus.DialOptions{ID: "bob", Metadata: map[string]string{"role": "guest"}})
 	fatal(err)
 	defer bob.Close()
 
@@ -567,37 +320,17 @@ func ExampleJoin() {
 	})
 	fatal(err)
 	fmt.Println(plexus.Call[string](ctx, bob.Channel("hall"), "who", struct{}{}))
-	// Output: alice answers bob <nil>
-}
 
-// What is sent to a channel reaches its other members; At chooses one of them.
-func ExampleChannel() {
-	srv, err := plexus.NewServer(&plexus.ListenOptions{Hub: hub.New(hub.Config{})})
-	fatal(err)
-	defer srv.Close()
-	ctx := context.Background()
-	heard := make(chan string)
-	join := func(id string) *plexus.Channel {
-		c, err := plexus.Join(ctx, srv, &plexus.DialOptions{ID: id})
-		fatal(err)
-		hall := c.Channel("hall")
-		fatal(hall.Operate(ctx, operation.Join, operation.Place{Channel: "hall"}, nil))
-		plexus.On(hall, "say", func(ctx context.Context, s string) {
-			e, _ := plexus.EnvelopeOf(ctx)
-			heard <- fmt.Sprintf("%s hears %s: %s", id, e.Sender, s)
-		}, nil)
-		return hall
+	// What only hubs know are operations.
+	var all operation.MemberList
+	fatal(alice.Operate(ctx, operation.Members, operation.Place{}, &all))
+	for _, m := range all.Members {
+		fmt.Println(m.ID, m.Metadata)
 	}
-	alice := join("alice")
-	join("bob")
-
-	fatal(plexus.Broadcast(ctx, alice, "say", "hello, all"))
-	fmt.Println(<-heard)
-	fatal(plexus.Send(ctx, alice.At("bob"), "say", "hello, bob"))
-	fmt.Println(<-heard)
-	// Output:
-	// bob hears alice: hello, all
-	// bob hears alice: hello, bob
+	// Unordered output:
+	// alice answers bob <nil>
+	// alice map[]
+	// bob map[role:guest]
 }
 
 // What can be dialled and listened to without a transport of one's own.

@@ -73,15 +73,8 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Client, error) 
 		opts.TLS = o.TLS
 	}
 	cfg.Transport = &opts
-	s := &cfg.Session
-	orString(&s.ID, o.ID)
-	if o.Metadata != nil {
-		s.Metadata = o.Metadata
-	}
-	if o.Log != nil {
-		s.Log = o.Log
-	}
-	if err := present(s, o.Secret); err != nil {
+	o.introduce(&cfg.Session)
+	if err := present(&cfg.Session, o.Secret); err != nil {
 		return nil, err
 	}
 	c := client.New(cfg)
@@ -93,6 +86,17 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Client, error) 
 		return nil, err
 	}
 	return c, nil
+}
+
+// introduce sets what the other side is told of this one.
+func (o *DialOptions) introduce(s *session.Config) {
+	orString(&s.ID, o.ID)
+	if o.Metadata != nil {
+		s.Metadata = o.Metadata
+	}
+	if o.Log != nil {
+		s.Log = o.Log
+	}
 }
 
 // ListenOptions tune Listen. nil and the zero value are useful.
@@ -182,7 +186,8 @@ func admission(h *hub.Hub, base session.Config) server.Admission {
 }
 
 // Join returns a client of a hub in the same process, without a socket between them. s is
-// a Server that serves the hub.
+// a Server that serves the hub. It need prove nothing: of o only ID, Metadata, Session and
+// Log count.
 func Join(ctx context.Context, s *Server, o *DialOptions) (*Client, error) {
 	if o == nil {
 		o = &DialOptions{}
@@ -192,7 +197,7 @@ func Join(ctx context.Context, s *Server, o *DialOptions) (*Client, error) {
 		s.wg.Go(func() { s.ServeConn(far, true) })
 		return near, nil
 	}}
-	orString(&cfg.Session.ID, o.ID)
+	o.introduce(&cfg.Session)
 	c := client.New(cfg)
 	if err := c.Connect(ctx); err != nil {
 		c.Close()

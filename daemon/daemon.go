@@ -159,7 +159,7 @@ func (d *Daemon) wait(ctx context.Context) (reason string, drain time.Duration) 
 // end drains and closes.
 func (d *Daemon) end(reason string, drain time.Duration) {
 	began := time.Now()
-	sessions := len(d.hub.Members())
+	sessions := d.hub.Status().Sessions
 	d.log.Info("hub is ending", "reason", reason, "sessions", sessions, "drain", drain)
 	ctx, cancel := context.WithTimeout(d.life, drain)
 	defer cancel()

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
-	"github.com/plexus-ipc/plexus/subject"
 	"github.com/plexus-ipc/plexus/wire"
 )
 
@@ -104,17 +104,8 @@ func (a *Admission) Bind(s *session.Session, b wire.Bind) (session.Target, error
 
 // admit reserves an id for a peer that has proved itself.
 func (a *Admission) admit(p *session.Peer) (string, error) {
-	size := 0
-	for k, v := range p.Metadata {
-		size += len(k) + len(v)
-	}
-	if limit := a.h.cfg.MaxMetadata; size > limit {
-		return "", status.Errorf(status.LimitExceeded, "the metadata has %d bytes, the hub takes %d", size, limit)
-	}
-	if p.ID != "" {
-		if err := subject.ValidateMember(p.ID); err != nil {
-			return "", status.Errorf(status.InvalidArgument, "%w", err)
-		}
+	if err := guard.Newcomer(p.ID, p.Product, p.Metadata, a.h.cfg.MaxMetadata); err != nil {
+		return "", err
 	}
 	id, err := a.h.reserve(p.ID)
 	if err != nil {

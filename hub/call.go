@@ -4,7 +4,6 @@ package hub
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -37,7 +36,7 @@ func (o *offer) valid() bool {
 
 // caller is a member's route to a method.
 type caller struct {
-	m     *Member
+	deaf
 	bind  wire.Bind
 	offer atomic.Pointer[offer]
 }
@@ -47,9 +46,13 @@ func (r *caller) Call(c *session.Call) {
 	o := r.offer.Load()
 	if o == nil || !o.valid() {
 		var err error
+		old := o
 		if o, err = r.m.hub.find(r.bind); err != nil {
 			c.Fail(err)
 			return
+		}
+		if old != nil && old.m == o.m && o.room != nil {
+			o.route = old.route // it has its number already
 		}
 		r.offer.Store(o)
 	}
@@ -73,7 +76,7 @@ func (h *Hub) find(b wire.Bind) (*offer, error) {
 		return nil, status.Errorf(status.NoProvider, "nobody provides %s/%s", b.Channel, b.Name)
 	}
 	m := h.members[b.Target]
-	if m == nil || !slices.Contains(h.dir.In(m), b.Channel) {
+	if m == nil || !h.dir.Has(b.Channel, m) {
 		return nil, status.Errorf(status.NotFound, "channel %s has no member %s", b.Channel, b.Target)
 	}
 	o := newOffer(m, wire.ClassMethod, at)
@@ -82,18 +85,32 @@ func (h *Hub) find(b wire.Bind) (*offer, error) {
 	return o, nil
 }
 
-// lost returns what a caller is told whose call has failed with err, which came from the
-// provider's session.
+// lost returns what a caller is told whose call has failed with err, which the provider's
+// session gave to its sink.
 func (o *offer) lost(err error) error {
 	e := status.Convert(err)
-	if e.Remote && o.m.s.Err() == nil {
+	switch {
+	case err == o.m.s.Err(): // the very value: the session has ended
+		return &status.Error{Code: status.PeerGone, Message: "the provider of " + o.String() + " went away: " + e.Message}
+	case e.Remote:
 		return e // the provider's own words
 	}
-	at := o.route.Bind()
+	return &status.Error{Code: e.Code, Retry: e.Retry, Message: o.String() + ": " + e.Message}
+}
+
+// unreached returns what a caller is told whose call could not be sent on.
+func (o *offer) unreached(err error) error {
+	e := status.Convert(err)
 	if o.m.s.Err() != nil {
-		return &status.Error{Code: status.PeerGone, Retry: e.Retry, Message: "the provider of " + at.Channel + "/" + at.Name + ", " + o.m.id + ", went away: " + e.Message}
+		return &status.Error{Code: status.NoProvider, Message: "the provider of " + o.String() + " has just gone: " + e.Message}
 	}
-	return &status.Error{Code: e.Code, Retry: e.Retry, Message: at.Channel + "/" + at.Name + " at " + o.m.id + ": " + e.Message}
+	return &status.Error{Code: e.Code, Retry: e.Retry, Message: o.String() + ": " + e.Message}
+}
+
+// String returns the method and who serves it.
+func (o *offer) String() string {
+	at := o.route.Bind()
+	return at.Channel + "/" + at.Name + " at " + o.m.id
 }
 
 // link joins the two legs of a call without streams: it is told by the provider's session
@@ -144,7 +161,7 @@ func (m *Member) unary(c *session.Call, o *offer) {
 	callee, err := l.start(c)
 	if err != nil {
 		if l.finish(id) {
-			m.s.Refuse(id, o.lost(err))
+			m.s.Refuse(id, o.unreached(err))
 			c.FlushAfter(m.s)
 		}
 		return
@@ -164,25 +181,36 @@ func (l *link) start(c *session.Call) (uint32, error) {
 	if len(m.Payload) <= lump && !o.m.s.Full() {
 		return o.route.StartStream(c.Background(), wire.Unary, wire.FlagEnd, m, l)
 	}
-	ctx, cancel := untilSent(c)
+	return startSlowly(c, o, wire.FlagEnd, m, l)
+}
+
+// waiter is a sink whose call may have to wait before it is sent.
+type waiter interface {
+	session.Sink
+	// waits notes what ends the wait, and reports whether it is over already.
+	waits(stop context.CancelFunc) bool
+}
+
+// startSlowly sends a request with leave to wait: until the time of the call is up, or the
+// caller gives up.
+func startSlowly(c *session.Call, o *offer, flags wire.Flags, m session.Message, w waiter) (uint32, error) {
+	ctx, cancel := context.WithCancel(c.Background())
+	if left := c.Remaining(); left > 0 {
+		ctx, cancel = context.WithTimeout(c.Background(), left)
+	}
 	defer cancel()
-	l.mu.Lock()
-	l.stop = cancel
-	over := l.cancelled
-	l.mu.Unlock()
-	if over {
+	if w.waits(cancel) {
 		cancel()
 	}
 	m.Deadline = 0 // that of ctx, which runs while we wait
-	return o.route.StartStream(ctx, wire.Unary, wire.FlagEnd, m, l)
+	return o.route.StartStream(ctx, c.Shape(), flags, m, w)
 }
 
-// untilSent returns a context that ends with the time of the call, or by its function.
-func untilSent(c *session.Call) (context.Context, context.CancelFunc) {
-	if left := c.Remaining(); left > 0 {
-		return context.WithTimeout(c.Background(), left)
-	}
-	return context.WithCancel(c.Background())
+func (l *link) waits(stop context.CancelFunc) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stop = stop
+	return l.cancelled
 }
 
 // begin makes l that of a new call; false if it is in use, which a correct peer never causes.

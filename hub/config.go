@@ -5,6 +5,8 @@ package hub
 import (
 	"log/slog"
 	"time"
+
+	"github.com/plexus-ipc/plexus/hub/deadletter"
 )
 
 // OwnerPolicy says what becomes of a channel whose owner leaves.
@@ -56,7 +58,8 @@ type Config struct {
 	MaxChannelsPerMember int
 	// MaxSubscriptionsPerMember is how many subscriptions and watches a member may have.
 	MaxSubscriptionsPerMember int
-	// MaxMetadata is how many bytes the keys and values of a member's metadata may have.
+	// MaxMetadata is how many bytes a member's product, and the keys and values of its
+	// metadata, may have together.
 	MaxMetadata int
 
 	// AllowStop lets members end the hub by the operation Stop, which calls OnStop.
@@ -71,6 +74,14 @@ type Config struct {
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+}
+
+// queue returns an empty queue of so many messages, 0 for the default.
+func (c *Config) queue(limit int, policy string) deadletter.Queue[waiting] {
+	if limit == 0 {
+		limit = c.DefaultQueue
+	}
+	return deadletter.Queue[waiting]{Limit: limit, Bytes: c.DefaultQueueBytes, Policy: policy}
 }
 
 // withDefaults returns a copy with every zero field set.

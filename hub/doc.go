@@ -15,12 +15,15 @@
 //
 // Where to read on:
 //
-//	admission.go  who may come in, under which id        member.go   what a member has
-//	bind.go       what a route of a member means         table.go    who is where, and what follows from a change
-//	call.go       calls without streams                  stream.go   calls with streams, and their credit
-//	event.go      events and broadcasts                  publish.go  publications
-//	outlet.go     bounded queues before a receiver       subscribe.go, watch.go  who takes from them
-//	operation.go  the methods of channel "$"             stats.go    counters
+//	admission.go  who may come in, under which id    member.go     what a member has
+//	bind.go       what a route of a member means     table.go      who is where, and what follows
+//	call.go       calls without streams              stream.go     calls with streams, their credit
+//	event.go      events and broadcasts              publish.go    publications
+//	outlet.go     bounded queues before a receiver   subscribe.go  who takes from them
+//	operation.go  the methods of channel "$"         stats.go      counters
+//
+// The pure parts are packages: directory (who is there), guard (may he), deadletter (what
+// if not).
 //
 // The data plane takes no lock that all members share: a route remembers where it leads
 // and looks again, under the hub's lock, only when that has gone. The lock is never held

@@ -5,6 +5,8 @@ package hub
 import (
 	"sync/atomic"
 
+	"github.com/plexus-ipc/plexus/hub/deadletter"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
@@ -36,7 +38,7 @@ func (m *Member) emitter(b wire.Bind) *emitter {
 	}
 	cfg := &m.hub.cfg
 	e := &emitter{m: m, r: m.s.Route(b)}
-	e.out = outlet{to: e, tally: &m.hub.count.events, limit: cfg.DefaultQueue, bytes: cfg.DefaultQueueBytes, policy: dropOldest, ready: true}
+	e.out = outlet{to: e, tally: &m.hub.count.events, queue: cfg.queue(0, operation.DropOldest), ready: true}
 	e.r.OnCredit(e.resume)
 	m.emitters[b] = e
 	return e
@@ -126,7 +128,7 @@ func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
 	events := &r.m.hub.count.events
 	to, err := r.receiver()
 	if err != nil {
-		events.drop(dropNobody)
+		events.Drop(deadletter.Nobody)
 		s.Revoke(r, status.Convert(err))
 		return
 	}
@@ -136,7 +138,7 @@ func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
 	case refused:
 		s.Revoke(r, status.Convert(err))
 	case gone:
-		events.drop(dropNobody)
+		events.Drop(deadletter.Nobody)
 		r.to.Store(nil)
 	case delivered:
 		s.FlushAfter(to.e.m.s)
@@ -189,7 +191,7 @@ func (r *broadcastRoute) crowd() (*crowd, error) {
 func (r *broadcastRoute) Receive(s *session.Session, f *session.Frame) {
 	c, err := r.crowd()
 	if err != nil {
-		r.m.hub.count.events.drop(dropNobody)
+		r.m.hub.count.events.Drop(deadletter.Nobody)
 		s.Revoke(r, status.Convert(err))
 		return
 	}

@@ -5,7 +5,6 @@ package hub
 import (
 	"context"
 	"crypto/rand"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -20,7 +19,6 @@ type Hub struct {
 	began time.Time
 	count counters
 	names names
-	wg    sync.WaitGroup // goroutines of the hub's own
 	stop  sync.Once
 
 	mu      sync.RWMutex
@@ -56,25 +54,11 @@ func New(cfg Config) *Hub {
 // ID returns the hub's id.
 func (h *Hub) ID() string { return h.cfg.ID }
 
-// Members returns the ids of all members, in no order.
-func (h *Hub) Members() []string {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	ids := make([]string, 0, len(h.members))
-	for id, m := range h.members {
-		if m != nil {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
 // Close ends all sessions at once. New members are refused from now on.
 func (h *Hub) Close() error {
 	for _, m := range h.shut(&status.Error{Code: status.Unavailable, Message: "the hub was closed"}) {
 		m.s.CloseWith(&status.Error{Code: status.PeerGone, Message: "the hub was closed"})
 	}
-	h.wg.Wait()
 	return nil
 }
 
@@ -98,7 +82,6 @@ func (h *Hub) Drain(ctx context.Context) (cut int, err error) {
 		})
 	}
 	wg.Wait()
-	h.wg.Wait()
 	return cut, err
 }
 
@@ -123,43 +106,30 @@ func (h *Hub) shut(reason *status.Error) []*Member {
 	return all
 }
 
-// names maps the numbers in the source field of messages to member ids. A member that has
-// gone keeps its name for a while: messages of its may still wait somewhere.
+// names are the numbers of members, under a lock of their own: sessions ask for them while
+// they send.
 type names struct {
-	mu   sync.RWMutex
-	last uint64
-	ids  map[uint64]string
-	gone []uint64 // oldest first
+	mu      sync.RWMutex
+	sources directory.Sources
 }
-
-// keepNames is how many members that have gone can still be named.
-const keepNames = 4096
 
 func (n *names) add(id string) uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.ids == nil {
-		n.ids = make(map[uint64]string)
-	}
-	n.last++
-	n.ids[n.last] = id
-	return n.last
+	return n.sources.Add(id)
 }
 
 func (n *names) remove(number uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.gone = append(n.gone, number); len(n.gone) > keepNames {
-		delete(n.ids, n.gone[0])
-		n.gone = n.gone[1:]
-	}
+	n.sources.Remove(number)
 }
 
 // of is session.Config.SourceName.
 func (n *names) of(number uint64) string {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	return n.ids[number]
+	return n.sources.ID(number)
 }
 
 // randomName returns n random lower-case letters and digits.
@@ -172,5 +142,3 @@ func randomName(n int) string {
 	}
 	return string(b)
 }
-
-func (h *Hub) log(m *Member) *slog.Logger { return h.cfg.Log.With("hub", h.cfg.ID, "member", m.id) }

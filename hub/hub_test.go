@@ -76,6 +76,8 @@ type party struct {
 	s    *session.Session
 	hubs *session.Session // the hub's end
 	conn transport.Conn
+
+	hubConn transport.Conn
 }
 
 // join brings a member in. cfg may be nil.
@@ -121,7 +123,25 @@ func (h *house) tryJoin(id string, cfg *session.Config) (*party, error) {
 		s.Wait()
 		r.s.Wait()
 	})
-	return &party{t: h.t, s: s, hubs: r.s, conn: d}, nil
+	return &party{t: h.t, s: s, hubs: r.s, conn: d, hubConn: a}, nil
+}
+
+// raw is a member that writes its own frames, as a hostile one does.
+type raw struct {
+	t    testing.TB
+	conn transport.Conn
+	s    *session.Session
+}
+
+// rawJoin brings one in: the handshake is a proper one; frames go around the session.
+func (h *house) rawJoin() *raw {
+	p := h.join("", nil)
+	return &raw{t: h.t, conn: p.conn, s: p.s}
+}
+
+func (r *raw) send(h wire.Header, payload []byte) {
+	r.t.Helper()
+	must(r.t, r.conn.Send(wire.AppendFrame(nil, h, nil, payload)))
 }
 
 func must(t testing.TB, err error) {

@@ -52,7 +52,7 @@ func (m *Member) enter() error {
 		h.names.remove(m.number)
 		return closing
 	}
-	h.log(m).Debug("member attached", "identity", m.s.Peer().Identity.Name, "address", m.s.Peer().Address)
+	h.cfg.Log.Debug("member attached", "hub", h.cfg.ID, "member", m.id, "identity", m.s.Peer().Identity.Name, "address", m.s.Peer().Address)
 	m.s.OnEnd(m.leave)
 	return nil
 }
@@ -80,7 +80,7 @@ func (m *Member) leave(cause error) {
 	after.run()
 	m.closeEmitters()
 	h.names.remove(m.number)
-	h.log(m).Debug("member gone", "code", reason.Code.String(), "reason", reason.Message)
+	h.cfg.Log.Debug("member gone", "hub", h.cfg.ID, "member", m.id, "code", reason.Code.String(), "reason", reason.Message)
 }
 
 // aliveLocked returns why m can change nothing any more.

@@ -8,23 +8,19 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus/hub/directory"
+	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
 )
 
-const (
-	// codecJSON is codec.IDJSON, the codec of operations.
-	codecJSON = 1
-	// maxRequest is the longest request of an operation, in bytes, maxDepth how deep it nests.
-	maxRequest = 16 << 10
-	maxDepth   = 4
-)
+// codecJSON is codec.IDJSON, the codec of operations.
+const codecJSON = 1
 
 // operationRoute is a member's route to an operation.
 type operationRoute struct {
-	m     *Member
+	deaf
 	serve func(m *Member, c *session.Call)
 }
 
@@ -36,16 +32,11 @@ func (m *Member) bindOperation(b wire.Bind) (session.Target, error) {
 	if serve == nil || b.Target != "" {
 		return nil, status.Errorf(status.UnknownMethod, "the hub has no operation %q", b.Name)
 	}
-	return &operationRoute{m, serve}, nil
+	return &operationRoute{deaf{m}, serve}, nil
 }
 
 // Call implements session.Target.
 func (r *operationRoute) Call(c *session.Call) { r.serve(r.m, c) }
-
-// Receive implements session.Target.
-func (r *operationRoute) Receive(*session.Session, *session.Frame) {
-	r.m.hub.count.events.drop(dropMisrouted)
-}
 
 // operationOf returns what serves an operation, nil if there is none of the name.
 func operationOf(name string) func(*Member, *session.Call) {
@@ -100,43 +91,16 @@ func answer[In, Out any](f func(m *Member, in In) (Out, error)) func(*Member, *s
 // decode reads the request of an operation, which a peer has made.
 func decode(c *session.Call, in any, shape wire.Shape) error {
 	name := c.Route().Name
-	switch {
-	case c.Shape() != shape:
+	if c.Shape() != shape {
 		return status.Errorf(status.WrongShape, "the operation %s is a %s call, not %s", name, shape, c.Shape())
-	case len(c.Payload) == 0:
-		return nil
-	case c.Codec != codecJSON:
-		return status.Errorf(status.InvalidArgument, "the operation %s takes JSON (codec %d), not codec %d", name, codecJSON, c.Codec)
-	case len(c.Payload) > maxRequest:
-		return status.Errorf(status.TooLarge, "the request of %s has %d bytes, %d are allowed", name, len(c.Payload), maxRequest)
-	case depth(c.Payload) > maxDepth:
-		return status.Errorf(status.InvalidArgument, "the request of %s nests deeper than %d", name, maxDepth)
+	}
+	if err := guard.Request(name, c.Codec, c.Payload); err != nil || len(c.Payload) == 0 {
+		return err
 	}
 	if err := json.Unmarshal(c.Payload, in); err != nil {
 		return status.Errorf(status.InvalidArgument, "the request of %s is malformed: %w", name, err)
 	}
 	return nil
-}
-
-// depth returns how deep the brackets outside strings nest.
-func depth(p []byte) (deepest int) {
-	open, quoted, escaped := 0, false, false
-	for _, c := range p {
-		switch {
-		case escaped:
-			escaped = false
-		case quoted:
-			escaped, quoted = c == '\\', c != '"'
-		case c == '"':
-			quoted = true
-		case c == '{' || c == '[':
-			open++
-			deepest = max(deepest, open)
-		case c == '}' || c == ']':
-			open--
-		}
-	}
-	return deepest
 }
 
 func (m *Member) join(in operation.Place) (out operation.Joined, err error) {
@@ -250,7 +214,7 @@ func (m *Member) stopHub(in operation.StopRequest) (out operation.Empty, err err
 		return out, &status.Error{Code: status.PermissionDenied, Message: "this hub does not let members stop it"}
 	}
 	drain := time.Duration(min(max(in.Drain, 0), 24*3600) * float64(time.Second))
-	h.log(m).Info("stop was asked for", "drain", drain)
+	h.cfg.Log.Info("stop was asked for", "hub", h.cfg.ID, "member", m.id, "drain", drain)
 	h.stop.Do(func() { go h.cfg.OnStop(drain) }) // not waited for: it waits for the hub
 	return out, nil
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -75,33 +75,25 @@ type sender interface {
 // once never enters it. It is safe for concurrent use.
 type outlet struct {
 	to     sender
-	tally  *tally
-	limit  int // messages
-	bytes  int
-	policy string                // one of operation's
+	tally  *deadletter.Tally
 	gapped func(n uint64) []byte // the JSON of an item that tells of a gap; nil: pump returns it
 
 	mu      sync.Mutex
-	queue   fifo[waiting]
-	size    int    // bytes in queue
-	gap     uint64 // dropped after the last one in queue
+	queue   deadletter.Queue[waiting]
 	told    uint64 // gaps that pump has still to return
 	ready   bool   // the receiver may get messages
 	blocked bool   // until the receiver has credit and room again
 	closed  bool
 }
 
-// waiting is an entry of a queue.
+// waiting is what is in a queue.
 type waiting struct {
 	k     *kept
 	label *session.Route
-	gap   uint64 // dropped just before this one
 }
 
 // entryCost is what a queued message takes besides its bytes.
 const entryCost = 128
-
-func (w *waiting) cost() int { return len(w.k.Payload) + len(w.k.Ext) + entryCost }
 
 // push gives a message to the receiver, now or later. It never blocks.
 func (o *outlet) push(m *message, label *session.Route) (verdict, error) {
@@ -110,12 +102,12 @@ func (o *outlet) push(m *message, label *session.Route) (verdict, error) {
 	if o.closed {
 		return gone, nil
 	}
-	o.tally.offered.Add(1)
-	if o.ready && !o.blocked && o.queue.len() == 0 {
+	o.tally.Offered.Add(1)
+	if o.ready && !o.blocked && o.queue.Len() == 0 {
 		ok, err := o.to.try(m.Message, label)
 		switch {
 		case ok:
-			o.tally.delivered.Add(1)
+			o.tally.Delivered.Add(1)
 			return delivered, nil
 		case err != nil:
 			v := o.failedLocked(err)
@@ -132,74 +124,54 @@ func (o *outlet) hold(m *message) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.closed {
-		o.tally.offered.Add(1)
+		o.tally.Offered.Add(1)
 		o.queueLocked(m, nil)
 	}
 }
 
 // queueLocked puts a message into the queue, as far as the policy lets it.
 func (o *outlet) queueLocked(m *message, label *session.Route) verdict {
-	size := len(m.Payload) + len(m.Ext) + entryCost
-	for o.queue.len() > 0 && (o.queue.len() >= o.limit || o.size+size > o.bytes) {
-		if o.policy == operation.DropOldest {
-			o.dropLocked(dropQueueFull)
-			continue
-		}
-		o.tally.drop(dropQueueFull)
-		if o.policy == operation.Disconnect {
-			return overflown
-		}
-		o.gap++
-		return dropped
+	w := waiting{k: m.keep(), label: label}
+	ok, over := o.queue.Push(w, len(m.Payload)+len(m.Ext)+entryCost, o.dropQueued)
+	if ok {
+		o.tally.Queued.Add(1)
+		return queued
 	}
-	o.queue.push(waiting{k: m.keep(), label: label, gap: o.gap})
-	o.gap = 0
-	o.size += size
-	o.tally.queued.Add(1)
-	return queued
-}
-
-// dropLocked drops the oldest message and leaves its gap to the next.
-func (o *outlet) dropLocked(why reason) {
-	w := o.popLocked()
-	o.tally.drop(why)
-	o.missLocked(w.gap + 1)
+	o.tally.Drop(deadletter.QueueFull)
 	w.k.release()
+	if over {
+		return overflown
+	}
+	return dropped
 }
 
-func (o *outlet) popLocked() waiting {
-	w := o.queue.pop()
-	o.size -= w.cost()
-	o.tally.queued.Add(-1)
-	return w
+// dropQueued counts a message that had to leave the queue for another.
+func (o *outlet) dropQueued(w waiting) {
+	o.tally.Queued.Add(-1)
+	o.tally.Drop(deadletter.QueueFull)
+	w.k.release()
 }
 
 // refusal is the error of a sender whose receiver does not want the message.
 type refusal struct{ error }
 
+// Unwrap returns the receiver's own words.
+func (r refusal) Unwrap() error { return r.error }
+
 // failedLocked deals with the message at the head that could not be sent and never will be.
 func (o *outlet) failedLocked(err error) verdict {
 	switch code := status.CodeOf(err); {
 	case errors.As(err, new(refusal)):
-		o.tally.drop(dropRefused)
+		o.tally.Drop(deadletter.Refused)
 		return refused
 	case code == status.TooLarge || code == status.InvalidArgument:
-		o.tally.drop(dropTooLarge)
-		o.missLocked(1)
+		o.tally.Drop(deadletter.TooLarge)
+		o.queue.Miss(1)
 		return dropped
 	}
-	o.tally.drop(dropClosed)
+	o.tally.Drop(deadletter.Closed)
 	o.closeLocked()
 	return dropped
-}
-
-// missLocked notes a gap before the oldest message.
-func (o *outlet) missLocked(n uint64) {
-	if next := o.queue.peek(); next != nil {
-		next.gap += n
-	} else {
-		o.gap += n
-	}
 }
 
 // start lets messages go to the receiver, after first, which is sent before all others.
@@ -225,23 +197,20 @@ func (o *outlet) pump() (gap uint64) {
 
 func (o *outlet) pumpLocked() {
 	o.blocked = false
-	for o.ready && !o.closed && !o.blocked {
-		next := o.queue.peek()
-		gap := &o.gap
-		if next != nil {
-			gap = &next.gap
-		}
-		if *gap > 0 && !o.tellLocked(gap) || next == nil {
+	for o.ready && !o.closed {
+		w, gap, more := o.queue.Peek()
+		if *gap > 0 && !o.tellLocked(gap) || !more {
 			return
 		}
-		ok, err := o.to.try(next.k.Message, next.label)
+		ok, err := o.to.try(w.k.Message, w.label)
 		if !ok && err == nil {
 			o.blocked = true
 			return
 		}
-		w := o.popLocked()
+		o.queue.Pop()
+		o.tally.Queued.Add(-1)
 		if ok {
-			o.tally.delivered.Add(1)
+			o.tally.Delivered.Add(1)
 		} else {
 			o.failedLocked(err)
 		}
@@ -269,7 +238,8 @@ func (o *outlet) tellLocked(gap *uint64) bool {
 func (o *outlet) idle() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.queue.len() == 0 && o.gap == 0
+	_, gap, more := o.queue.Peek()
+	return !more && *gap == 0
 }
 
 // close drops what waits and takes no more. Once it has returned nothing is sent.
@@ -281,47 +251,10 @@ func (o *outlet) close() {
 
 func (o *outlet) closeLocked() {
 	o.closed = true
-	for o.queue.len() > 0 {
-		w := o.popLocked()
-		o.tally.drop(dropClosed)
+	for o.queue.Len() > 0 {
+		w := o.queue.Pop()
+		o.tally.Queued.Add(-1)
+		o.tally.Drop(deadletter.Closed)
 		w.k.release()
 	}
-}
-
-// fifo is a queue that gives its memory back when it is empty.
-type fifo[T any] struct {
-	items []T
-	head  int
-}
-
-func (q *fifo[T]) len() int { return len(q.items) - q.head }
-
-// peek returns the oldest item, nil if there is none; it is valid until the next push or pop.
-func (q *fifo[T]) peek() *T {
-	if q.len() == 0 {
-		return nil
-	}
-	return &q.items[q.head]
-}
-
-func (q *fifo[T]) push(v T) {
-	if len(q.items) == cap(q.items) && q.head >= len(q.items)/2 && q.head > 0 {
-		n := copy(q.items, q.items[q.head:])
-		clear(q.items[n:])
-		q.items, q.head = q.items[:n], 0
-	}
-	q.items = append(q.items, v)
-}
-
-func (q *fifo[T]) pop() T {
-	var zero T
-	v := q.items[q.head]
-	q.items[q.head] = zero
-	if q.head++; q.head == len(q.items) {
-		q.items, q.head = q.items[:0], 0
-		if cap(q.items) > 64 {
-			q.items = nil
-		}
-	}
-	return v
 }

@@ -5,6 +5,7 @@ package hub
 import (
 	"sync/atomic"
 
+	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
@@ -17,13 +18,13 @@ type topic struct {
 	gone atomic.Bool // retracted
 
 	// guarded by hub.mu
-	publishers  map[*publisher]struct{}
-	subscribers int
+	publishers map[*publisher]struct{}
+	patterns   int // that match and have a subscription
 
 	audience atomic.Pointer[audience]
 }
 
-// audience is who takes the publications of a topic, as long as room.patterns is what it was.
+// audience is who takes the publications of a topic, as long as room.changed is what it was.
 type audience struct {
 	seen      uint64
 	listeners []listener
@@ -70,14 +71,14 @@ func (m *Member) bindTopic(b wire.Bind) (session.Target, error) {
 func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 	h, t := p.m.hub, p.topic
 	if t.gone.Load() {
-		h.count.publications.drop(dropUndeclared) // the publisher is told by the revocation
+		h.count.publications.Drop(deadletter.Undeclared) // the publisher is told by the revocation
 		return
 	}
 	h.count.published.Add(1)
 	m := message{Message: f.Message(), frame: f}
 	m.Source = p.m.number
 	a := t.audience.Load()
-	if a == nil || a.seen != t.room.patterns.Load() {
+	if a == nil || a.seen != t.room.changed.Load() {
 		a = h.matchAudience(t)
 	}
 	for i := range a.listeners {
@@ -86,7 +87,7 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 		case delivered:
 			s.FlushAfter(l.f.m.s)
 		case overflown:
-			h.endFeed(l.f, status.Errorf(status.Overloaded, "more than %d messages waited for the subscription", l.f.out.limit))
+			h.endFeed(l.f, status.Errorf(status.Overloaded, "more than %d messages waited for the subscription", l.f.out.queue.Limit))
 		}
 	}
 	m.done()
@@ -97,7 +98,7 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 func (h *Hub) matchAudience(t *topic) *audience {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	a := &audience{seen: t.room.patterns.Load()}
+	a := &audience{seen: t.room.changed.Load()}
 	labels := make(map[*Member]*session.Route)
 	if old := t.audience.Load(); old != nil {
 		for _, l := range old.listeners {

@@ -6,43 +6,18 @@ import (
 	"os"
 	"sync/atomic"
 
+	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/operation"
 )
-
-// reason says why a message was dropped.
-type reason int
-
-const (
-	dropQueueFull  reason = iota // the receiver's queue was full
-	dropClosed                   // the receiver went while the message waited
-	dropTooLarge                 // longer than the receiver takes
-	dropRefused                  // the receiver does not want it
-	dropNobody                   // there is no receiver any more
-	dropUndeclared               // the topic went while the publication was under way
-	dropMisrouted                // sent where none can be
-	reasons
-)
-
-var reasonNames = [reasons]string{"queue_full", "closed", "too_large", "refused", "nobody", "undeclared", "misrouted"}
-
-// tally counts deliveries of one sort: offered = delivered + dropped by outlets + queued.
-type tally struct {
-	offered   atomic.Uint64 // messages × receivers
-	delivered atomic.Uint64 // handed to the receivers' sessions
-	queued    atomic.Int64
-	dropped   [reasons]atomic.Uint64
-}
-
-func (t *tally) drop(r reason) { t.dropped[r].Add(1) }
 
 // counters are the hub's. Each is only ever added to, queued excepted.
 type counters struct {
 	calls     atomic.Uint64
 	published atomic.Uint64
 
-	publications tally // dropUndeclared and dropMisrouted count messages that were never offered
-	events       tally // and dropNobody here
-	notices      tally
+	publications deadletter.Tally // Undeclared and Misrouted count messages that were never offered
+	events       deadletter.Tally // and Nobody here
+	notices      deadletter.Tally
 }
 
 // Status returns what the operation of that name answers.
@@ -51,21 +26,17 @@ func (h *Hub) Status() operation.HubStatus {
 	s := operation.HubStatus{
 		ID: h.cfg.ID, Kind: "hub", Version: h.cfg.Version, PID: os.Getpid(),
 		Uptime: h.cfg.Now().Sub(h.began).Seconds(),
-		Calls:  c.calls.Load(), Events: c.events.offered.Load(), Published: c.published.Load(),
-		Matched: c.publications.offered.Load(), Delivered: c.publications.delivered.Load(),
-		Queued:  uint64(max(c.publications.queued.Load(), 0)),
+		Calls:  c.calls.Load(), Events: c.events.Offered.Load(), Published: c.published.Load(),
+		Matched: c.publications.Offered.Load(), Delivered: c.publications.Delivered.Load(),
+		Queued:  uint64(max(c.publications.Queued.Load(), 0)),
 		Dropped: make(map[string]uint64),
 	}
 	if h.cfg.Endpoints != nil {
 		s.Endpoints = h.cfg.Endpoints()
 	}
-	for prefix, t := range map[string]*tally{"": &c.publications, "event_": &c.events, "notice_": &c.notices} {
-		for r := range t.dropped {
-			if n := t.dropped[r].Load(); n > 0 {
-				s.Dropped[prefix+reasonNames[r]] = n
-			}
-		}
-	}
+	c.publications.Report("", s.Dropped)
+	c.events.Report("event_", s.Dropped)
+	c.notices.Report("notice_", s.Dropped)
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	for _, m := range h.members {

@@ -44,7 +44,7 @@ type flow struct {
 	taken, granted uint64 // by the sender, to the sender
 	sent, limit    uint64 // to the receiver, by the receiver
 	ended          bool   // the sender has said so
-	queue          fifo[session.Frame]
+	queue          []session.Frame
 }
 
 // final is a final frame that waits.
@@ -62,10 +62,12 @@ func (m *Member) stream(c *session.Call, o *offer) {
 	if !c.Detach(callerEnd{r}) {
 		return
 	}
-	callee, err := r.start(c)
+	msg := c.Message()
+	msg.Source = m.number
+	callee, err := startSlowly(c, o, c.Flags, msg, r)
 	if err != nil {
 		r.mu.Lock()
-		r.finishLocked(&final{err: o.lost(err)})
+		r.finishLocked(&final{err: o.unreached(err)})
 		r.mu.Unlock()
 		c.FlushAfter(m.s)
 		return
@@ -77,19 +79,11 @@ func (m *Member) stream(c *session.Call, o *offer) {
 	c.FlushAfter(m.s)
 }
 
-func (r *relay) start(c *session.Call) (uint32, error) {
-	ctx, cancel := untilSent(c)
-	defer cancel()
+func (r *relay) waits(stop context.CancelFunc) bool {
 	r.mu.Lock()
-	r.stop = cancel
-	over := r.cancelled
-	r.mu.Unlock()
-	if over {
-		cancel()
-	}
-	m := c.Message()
-	m.Source, m.Deadline = r.m.number, 0
-	return r.o.route.StartStream(ctx, c.Shape(), c.Flags, m, r)
+	defer r.mu.Unlock()
+	r.stop = stop
+	return r.cancelled
 }
 
 // started notes the provider's id, evens the windows out and passes on what has come
@@ -124,7 +118,7 @@ func (r *relay) grantProviderLocked(c wire.Credit) {
 // pumpUpLocked passes on what the provider takes.
 func (r *relay) pumpUpLocked() {
 	for r.running && r.up.mayPass() {
-		f := r.up.queue.pop()
+		f := r.up.pop()
 		r.up.sent += price(&f)
 		r.o.m.s.Forward(r.callee, &f)
 	}
@@ -133,19 +127,28 @@ func (r *relay) pumpUpLocked() {
 // pumpDownLocked passes on what the caller takes, and the final frame after it.
 func (r *relay) pumpDownLocked() {
 	for r.down.mayPass() {
-		f := r.down.queue.pop()
+		f := r.down.pop()
 		r.down.sent += price(&f)
 		r.m.s.Forward(r.id, &f)
 	}
-	if r.final != nil && r.down.queue.len() == 0 {
+	if r.final != nil && len(r.down.queue) == 0 {
 		r.finishLocked(r.final)
 	}
 }
 
 // mayPass reports whether the oldest message of the queue may go on.
 func (w *flow) mayPass() bool {
-	next := w.queue.peek()
-	return next != nil && (w.sent < w.limit || next.Flags&wire.FlagEnd != 0)
+	return len(w.queue) > 0 && (w.sent < w.limit || w.queue[0].Flags&wire.FlagEnd != 0)
+}
+
+// pop takes the oldest message out of the queue.
+func (w *flow) pop() session.Frame {
+	f := w.queue[0]
+	w.queue[0] = session.Frame{}
+	if w.queue = w.queue[1:]; len(w.queue) == 0 {
+		w.queue = nil
+	}
+	return f
 }
 
 // take counts a message of the sender; false if it has no credit for it. An end costs
@@ -167,11 +170,16 @@ func price(f *session.Frame) uint64 {
 	return uint64(len(f.Payload)) + wire.MessageCost
 }
 
-// clone returns a frame that can wait.
-func clone(f *session.Frame) session.Frame {
-	c := *f
-	c.Ext, c.Payload = bytes.Clone(f.Ext), bytes.Clone(f.Payload)
-	return c
+// passes reports whether a message may go on at once; if not it waits in the queue.
+func (w *flow) passes(f *session.Frame, open bool) bool {
+	if open && len(w.queue) == 0 && (w.sent < w.limit || f.Flags&wire.FlagEnd != 0) {
+		w.sent += price(f)
+		return true
+	}
+	own := *f
+	own.Ext, own.Payload = bytes.Clone(f.Ext), bytes.Clone(f.Payload)
+	w.queue = append(w.queue, own)
+	return false
 }
 
 // Item implements session.StreamPeer: the caller sends.
@@ -188,11 +196,8 @@ func (e callerEnd) Item(f *session.Frame) {
 		return
 	}
 	f.Source = r.m.number
-	if r.running && r.up.queue.len() == 0 && (r.up.sent < r.up.limit || f.Flags&wire.FlagEnd != 0) {
-		r.up.sent += price(f)
+	if r.up.passes(f, r.running) {
 		r.o.m.s.Forward(r.callee, f)
-	} else {
-		r.up.queue.push(clone(f))
 	}
 	r.mu.Unlock()
 	r.m.s.FlushAfter(r.o.m.s)
@@ -216,7 +221,7 @@ func (e callerEnd) Cancelled(*status.Error) {
 	r := e.relay
 	r.mu.Lock()
 	r.cancelled = true
-	r.up.queue, r.down.queue = fifo[session.Frame]{}, fifo[session.Frame]{}
+	r.up.queue, r.down.queue = nil, nil
 	stop, pass := r.stop, r.running && !r.over && r.final == nil
 	if r.final != nil {
 		r.finishLocked(r.final)
@@ -243,11 +248,8 @@ func (r *relay) Item(f *session.Frame) {
 		return
 	}
 	f.Source = r.o.m.number
-	if r.down.queue.len() == 0 && (r.down.sent < r.down.limit || f.Flags&wire.FlagEnd != 0) {
-		r.down.sent += price(f)
+	if r.down.passes(f, true) {
 		r.m.s.Forward(r.id, f)
-	} else {
-		r.down.queue.push(clone(f))
 	}
 	r.mu.Unlock()
 	r.o.m.s.FlushAfter(r.m.s)
@@ -276,10 +278,10 @@ func (r *relay) Final(f *session.Frame, err error) {
 		end.m.Source = r.o.m.number
 	}
 	r.mu.Lock()
-	if err == nil && r.down.queue.len() > 0 {
+	if err == nil && len(r.down.queue) > 0 {
 		end.m.Ext, end.m.Payload = bytes.Clone(f.Ext), bytes.Clone(f.Payload)
 	}
-	if r.down.queue.len() > 0 && r.o.m.s.Err() == nil {
+	if len(r.down.queue) > 0 && r.o.m.s.Err() == nil {
 		r.final = end
 	} else {
 		r.finishLocked(end)
@@ -298,7 +300,7 @@ func (r *relay) finishLocked(end *final) {
 		return
 	}
 	r.over, r.final = true, nil
-	r.up.queue, r.down.queue = fifo[session.Frame]{}, fifo[session.Frame]{}
+	r.up.queue, r.down.queue = nil, nil
 	if end.err != nil {
 		r.m.s.Refuse(r.id, end.err)
 	} else {

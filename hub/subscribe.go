@@ -5,15 +5,12 @@ package hub
 import (
 	"encoding/json"
 
+	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
-	"github.com/plexus-ipc/plexus/subject"
 	"github.com/plexus-ipc/plexus/wire"
 )
-
-// dropOldest is the policy of queues that nobody has chosen one for.
-const dropOldest = operation.DropOldest
 
 // feed is a stream that the hub supplies: a subscription or a watch. It is open until its
 // final frame has been sent; no goroutine belongs to it.
@@ -57,65 +54,36 @@ func (h *Hub) endFeed(f *feed, reason *status.Error) {
 // subscribe is the operation.
 func (m *Member) subscribe(c *session.Call) {
 	var in operation.Subscription
-	if err := decode(c, &in, wire.ServerStream); err != nil {
-		c.Fail(err)
-		return
+	err := decode(c, &in, wire.ServerStream)
+	if err == nil {
+		err = guard.Subscription(&in, m.hub.cfg.MaxQueue)
 	}
-	if err := checkSubscription(&in, m.hub.cfg.MaxQueue); err != nil {
+	if err != nil {
 		c.Fail(err)
 		return
 	}
 	f := &feed{m: m, channel: in.Channel, pattern: in.Pattern}
 	f.out = outlet{
-		to: f, tally: &m.hub.count.publications, limit: in.Queue, bytes: m.hub.cfg.DefaultQueueBytes, policy: in.Policy,
+		to: f, tally: &m.hub.count.publications, queue: m.hub.cfg.queue(in.Queue, in.Policy),
 		gapped: func(n uint64) []byte { return encode(operation.Confirmation{Effective: true, Dropped: n}) },
 	}
-	if f.out.limit == 0 {
-		f.out.limit = m.hub.cfg.DefaultQueue
-	}
 	m.open(c, f)
-}
-
-// checkSubscription judges what a peer asks for.
-func checkSubscription(in *operation.Subscription, maxQueue int) error {
-	err := subject.ValidateChannel(in.Channel)
-	if err == nil {
-		err = subject.ValidatePattern(in.Pattern)
-	}
-	if err != nil {
-		return status.Errorf(status.InvalidArgument, "%w", err)
-	}
-	if in.Queue < 0 || in.Queue > maxQueue {
-		return status.Errorf(status.InvalidArgument, "a queue of %d messages: 0 to %d are possible", in.Queue, maxQueue)
-	}
-	switch in.Policy {
-	case "":
-		in.Policy = dropOldest
-	case operation.DropOldest, operation.DropNewest, operation.Disconnect:
-	default:
-		return status.Errorf(status.InvalidArgument, "unknown policy %q: it is %s, %s or %s",
-			in.Policy, operation.DropOldest, operation.DropNewest, operation.Disconnect)
-	}
-	return nil
 }
 
 // watch is the operation.
 func (m *Member) watch(c *session.Call) {
 	var in operation.Place
 	err := decode(c, &in, wire.ServerStream)
-	if err == nil && in.Channel != "" {
-		if e := subject.ValidateChannel(in.Channel); e != nil {
-			err = status.Errorf(status.InvalidArgument, "%w", e)
-		}
+	if err == nil {
+		err = guard.Watch(&in)
 	}
 	if err != nil {
 		c.Fail(err)
 		return
 	}
-	cfg := &m.hub.cfg
 	f := &feed{m: m, channel: in.Channel}
 	f.out = outlet{
-		to: f, tally: &m.hub.count.notices, limit: cfg.DefaultQueue, bytes: cfg.DefaultQueueBytes, policy: dropOldest,
+		to: f, tally: &m.hub.count.notices, queue: m.hub.cfg.queue(0, operation.DropOldest),
 		gapped: func(n uint64) []byte {
 			return encode(operation.Notice{Type: operation.NoticeGap, Channel: in.Channel, Member: m.id, Dropped: n})
 		},

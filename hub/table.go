@@ -21,19 +21,20 @@ type room struct {
 	name string
 
 	// guarded by hub.mu
-	trie    subject.Trie[*feed]
-	subs    map[*feed]struct{} // what is in trie
-	watches map[*feed]struct{}
+	trie     subject.Trie[*feed]
+	subs     map[*feed]struct{} // what is in trie
+	patterns map[string]int     // how many subs have each
+	watches  map[*feed]struct{}
 
-	patterns atomic.Uint64 // counts changes of trie
-	seats    atomic.Uint64 // counts changes of who is in the channel
+	changed atomic.Uint64 // counts changes of trie
+	seats   atomic.Uint64 // counts changes of who is in the channel
 }
 
 // roomLocked returns the room of a name, which is made if need be.
 func (h *Hub) roomLocked(name string) *room {
 	r := h.rooms[name]
 	if r == nil {
-		r = &room{name: name, subs: make(map[*feed]struct{}), watches: make(map[*feed]struct{})}
+		r = &room{name: name, subs: make(map[*feed]struct{}), patterns: make(map[string]int), watches: make(map[*feed]struct{})}
 		h.rooms[name] = r
 	}
 	return r
@@ -96,37 +97,30 @@ func (m *Member) change(cause *status.Error, f func(d *directory.Directory[*Memb
 	return err
 }
 
+// noticeOf names the notice of each kind of change. It is never written.
+var noticeOf = [...]string{
+	directory.Joined: operation.NoticeJoin, directory.Left: operation.NoticeLeave, directory.Owned: operation.NoticeOwner,
+	directory.Provided: operation.NoticeProvide, directory.Withdrawn: operation.NoticeWithdraw,
+	directory.Declared: operation.NoticeDeclare, directory.Retracted: operation.NoticeRetract,
+	directory.Terminated: operation.NoticeTerminate,
+}
+
 // applyLocked brings the tables in line with the directory and tells who watches.
 func (h *Hub) applyLocked(changes []change, cause *status.Error, after *aftermath) {
 	for _, c := range changes {
 		at := place{c.Channel, c.Name}
-		n := operation.Notice{Channel: c.Channel, Member: c.Member.id, Name: c.Name, Reason: c.Reason}
 		switch c.Kind {
-		case directory.Joined:
-			n.Type = operation.NoticeJoin
+		case directory.Joined, directory.Left:
 			h.roomLocked(c.Channel).seats.Add(1)
-		case directory.Left:
-			n.Type = operation.NoticeLeave
-			h.roomLocked(c.Channel).seats.Add(1)
-		case directory.Owned:
-			n.Type = operation.NoticeOwner
 		case directory.Provided:
-			n.Type = operation.NoticeProvide
 			if h.offers[at] == nil {
 				h.offers[at] = newOffer(c.Member, wire.ClassMethod, at)
 			}
 		case directory.Withdrawn:
-			n.Type = operation.NoticeWithdraw
 			h.offers[at].gone.Store(true)
 			delete(h.offers, at)
-		case directory.Declared:
-			n.Type = operation.NoticeDeclare
-		case directory.Retracted:
-			n.Type = operation.NoticeRetract
-		case directory.Terminated:
-			n.Type = operation.NoticeTerminate
 		}
-		h.tellLocked(&n, after)
+		h.tellLocked(&operation.Notice{Type: noticeOf[c.Kind], Channel: c.Channel, Member: c.Member.id, Name: c.Name, Reason: c.Reason}, after)
 		h.followLocked(&c, at, cause, after)
 	}
 }
@@ -154,7 +148,11 @@ func (h *Hub) followLocked(c *change, at place, cause *status.Error, after *afte
 func (h *Hub) declaredLocked(at place, after *aftermath) {
 	t := &topic{at: at, room: h.rooms[at.channel], publishers: make(map[*publisher]struct{})}
 	h.topics[at] = t
-	if t.subscribers = len(t.room.trie.Match(nil, at.name)); t.subscribers > 0 {
+	distinct := make(map[string]struct{})
+	for _, f := range t.room.trie.Match(nil, at.name) {
+		distinct[f.pattern] = struct{}{}
+	}
+	if t.patterns = len(distinct); t.patterns > 0 {
 		h.tellLocked(&operation.Notice{Type: operation.NoticeFirstSubscriber, Channel: at.channel, Name: at.name}, after)
 	}
 }
@@ -249,10 +247,14 @@ func (h *Hub) addFeedLocked(f *feed, after *aftermath) (topics int, err error) {
 		return 0, status.Errorf(status.InvalidArgument, "%w", err) // checked before: cannot be
 	}
 	r.subs[f] = struct{}{}
-	r.patterns.Add(1)
+	r.changed.Add(1)
+	r.patterns[f.pattern]++
 	matched := h.matchedLocked(f)
+	if r.patterns[f.pattern] > 1 {
+		return len(matched), nil
+	}
 	for _, t := range matched {
-		if t.subscribers++; t.subscribers == 1 {
+		if t.patterns++; t.patterns == 1 {
 			h.tellLocked(&operation.Notice{Type: operation.NoticeFirstSubscriber, Channel: t.at.channel, Name: t.at.name, Member: f.m.id}, after)
 		}
 	}
@@ -273,14 +275,22 @@ func (h *Hub) removeFeedLocked(f *feed, reason *status.Error, after *aftermath) 
 	} else {
 		r.trie.Remove(f.pattern, f)
 		delete(r.subs, f)
-		r.patterns.Add(1)
-		for _, t := range h.matchedLocked(f) {
-			if t.subscribers--; t.subscribers == 0 {
-				h.tellLocked(&operation.Notice{Type: operation.NoticeLastSubscriber, Channel: t.at.channel, Name: t.at.name, Member: f.m.id}, after)
-			}
+		r.changed.Add(1)
+		if r.patterns[f.pattern]--; r.patterns[f.pattern] == 0 {
+			delete(r.patterns, f.pattern)
+			h.unmatchLocked(f, after)
 		}
 	}
 	h.tidyLocked(f.channel)
+}
+
+// unmatchLocked notes that the last subscription with a pattern has gone.
+func (h *Hub) unmatchLocked(f *feed, after *aftermath) {
+	for _, t := range h.matchedLocked(f) {
+		if t.patterns--; t.patterns == 0 {
+			h.tellLocked(&operation.Notice{Type: operation.NoticeLastSubscriber, Channel: t.at.channel, Name: t.at.name, Member: f.m.id}, after)
+		}
+	}
 }
 
 // matchedLocked returns the topics that a subscription matches.

@@ -22,7 +22,7 @@ const (
 	Declare   = "declare"   // Topic -> Empty: allow publications on a topic; joins the channel
 	Retract   = "retract"   // Topic -> Empty: ends its subscriptions' supply
 	Subscribe = "subscribe" // Subscription -> stream of publications
-	Watch     = "watch"     // Place -> stream of Notice
+	Watch     = "watch"     // Place -> stream of Notice; of all channels for ""
 	Members   = "members"   // Place -> MemberList
 	Channels  = "channels"  // Empty -> ChannelList
 	Kick      = "kick"      // Eviction -> Empty: the owner removes a member

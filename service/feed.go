@@ -67,7 +67,7 @@ func (t *Table) subscribe(c *session.Call) {
 	}
 	f := &feed{
 		table: t, key: key{req.Channel, req.Pattern}, id: c.ID, stream: x, policy: req.Policy, limit: limit,
-		labels: make(map[key]*session.Route),
+		labels: make(map[key]*session.Route), sending: true, // nothing before the confirmation
 	}
 	if err := t.addFeed(f); err != nil {
 		c.Fail(err)
@@ -75,6 +75,10 @@ func (t *Table) subscribe(c *session.Call) {
 	}
 	x.OnCredit(f.send)
 	f.confirm(operation.Confirmation{Effective: true})
+	f.mu.Lock()
+	f.sending = false
+	f.mu.Unlock()
+	f.send()
 	if !c.Detach(f) {
 		f.close()
 	}

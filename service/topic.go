@@ -125,10 +125,18 @@ func (x *topic) deliver(m session.Message, buf *transport.Buffer) {
 	m.Ext = append([]byte(nil), m.Ext...)
 	t := x.table
 	t.published.Add(1)
-	t.mu.RLock()
-	feeds := t.feeds[x.key.channel].Match(nil, x.key.name)
-	t.mu.RUnlock()
-	for _, f := range feeds {
+	for _, f := range t.matching(x.key) {
 		f.put(x.key, m, buf)
 	}
+}
+
+// matching returns the feeds whose pattern matches a topic.
+func (t *Table) matching(k key) []*feed {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	trie := t.feeds[k.channel]
+	if trie == nil {
+		return nil // nobody has subscribed in this channel
+	}
+	return trie.Match(nil, k.name)
 }

@@ -38,7 +38,10 @@ func (s *Session) assemble(f *Frame) *transport.Buffer {
 	if a != nil && a.first.Kind != f.Kind {
 		// A final FAIL cuts a stream of fragments short.
 		s.forget(key)
-		return f.buf.Retain()
+		if f.Flags&wire.FlagMore == 0 {
+			return f.buf.Retain()
+		}
+		a = nil
 	}
 	if a == nil {
 		if a = s.newAssembly(key, f); a == nil {
@@ -100,14 +103,27 @@ func (s *Session) tooLarge(a *assembly, f *Frame) {
 	switch f.Kind {
 	case wire.KindCall:
 		s.refuse(f, err)
-	case wire.KindReply, wire.KindData:
+	case wire.KindReply, wire.KindFail:
 		if sink := s.calls.remove(f.ID); sink != nil {
 			sink.Final(nil, err)
-		} else {
-			s.cancelled(f.ID, err)
 		}
+	case wire.KindData:
+		s.itemTooLarge(f.ID, err)
 	default:
 		s.dropped.Add(1)
+	}
+}
+
+// itemTooLarge cuts a stream of which an item is too long. The caller's end is told at
+// once; the peer answers its CANCEL with the final frame.
+func (s *Session) itemTooLarge(id uint32, err *status.Error) {
+	if s.ofPeer(id) {
+		s.cancelled(id, err)
+		return
+	}
+	if sink := s.calls.sink(id); sink != nil && s.calls.abandon(id) {
+		s.later(wire.Header{Kind: wire.KindCancel, ID: id}, nil, nil)
+		sink.Final(nil, err)
 	}
 }
 

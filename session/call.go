@@ -93,14 +93,18 @@ func (s *Session) await(ctx context.Context, r *Route, id uint32, w *waiter, lon
 		began = time.Now()
 	}
 	handOff(ctx)
-	select {
-	case <-w.ch:
-	case <-ctx.Done():
-		if s.calls.abandon(id) {
-			r.Cancel(id)
-			return ctxError(ctx)
-		}
+	if ended := ctx.Done(); ended == nil {
 		<-w.ch
+	} else {
+		select {
+		case <-w.ch:
+		case <-ended:
+			if s.calls.abandon(id) {
+				r.Cancel(id)
+				return ctxError(ctx)
+			}
+			<-w.ch
+		}
 	}
 	if lone {
 		s.noteLone(began)

@@ -84,7 +84,9 @@ func (c *calls) add(sink Sink, stream bool) (uint32, error) {
 		c.slots = append(c.slots, slot{})
 	}
 	s := &c.slots[n]
-	s.gen = (s.gen + 1) & genMask
+	if s.gen++; s.gen > genMask {
+		s.gen = 1 // an id is never 0
+	}
 	s.used, s.stream, s.sink = true, stream, sink
 	c.pending.Add(1)
 	if stream {

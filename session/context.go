@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,14 +18,23 @@ const contextsPerBlock = 16
 
 // callContext is the context of one call's handler. Its timer and channel are made only
 // if somebody asks for Done.
+// It is small, because every call has one.
 type callContext struct {
 	t        *turn
-	in       Incoming
-	deadline time.Time
+	s        *Session
+	route    *inRoute
+	header   wire.Header
+	ext      []byte
+	deadline int64 // nanoseconds since 1970, 0 for none
 
-	mu    sync.Mutex
+	mu   sync.Mutex
+	err  error
+	more *ending // made when somebody asks for Done
+}
+
+// ending is how a context tells its end.
+type ending struct {
 	done  chan struct{}
-	err   error
 	after []*afterFunc
 	timer *time.Timer
 }
@@ -61,13 +71,12 @@ func (c *Call) Context() context.Context {
 		return c.ctx
 	}
 	x := c.t.newContext()
-	x.t = c.t
-	x.in = Incoming{Session: c.s, Header: c.Header, Bind: c.route.bind}
+	x.t, x.s, x.route, x.header = c.t, c.s, c.route, c.Header
 	if len(c.Ext) > 0 {
-		x.in.Ext = append([]byte(nil), c.Ext...)
+		x.ext = append([]byte(nil), c.Ext...)
 	}
 	if c.Deadline != 0 {
-		x.deadline = time.Now().Add(c.Remaining())
+		x.deadline = time.Now().Add(c.Remaining()).UnixNano()
 	}
 	c.s.in.mu.Lock()
 	c.ctx = x
@@ -88,38 +97,41 @@ func (t *turn) newContext() *callContext {
 }
 
 // Deadline implements context.Context.
-func (x *callContext) Deadline() (time.Time, bool) { return x.deadline, !x.deadline.IsZero() }
+func (x *callContext) Deadline() (time.Time, bool) {
+	if x.deadline == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(0, x.deadline), true
+}
 
 // Done implements context.Context.
 func (x *callContext) Done() <-chan struct{} {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.armLocked()
-	return x.done
+	return x.armLocked().done
 }
 
 // armLocked makes the channel, and the timer if there is a deadline.
-func (x *callContext) armLocked() {
-	if x.done != nil {
-		return
+func (x *callContext) armLocked() *ending {
+	if x.more != nil {
+		return x.more
 	}
-	x.done = make(chan struct{})
+	x.more = &ending{done: make(chan struct{})}
 	if x.err != nil {
-		close(x.done)
-		return
-	}
-	if !x.deadline.IsZero() {
-		x.timer = time.AfterFunc(time.Until(x.deadline), func() {
+		close(x.more.done)
+	} else if d, ok := x.Deadline(); ok {
+		x.more.timer = time.AfterFunc(time.Until(d), func() {
 			x.cancel(&status.Error{Code: status.DeadlineExceeded, Message: "the time of the call was up"})
 		})
 	}
+	return x.more
 }
 
 // Err implements context.Context.
 func (x *callContext) Err() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.err == nil && x.done == nil && !x.deadline.IsZero() && time.Now().After(x.deadline) {
+	if d, ok := x.Deadline(); ok && x.err == nil && x.more == nil && time.Now().After(d) {
 		x.err = context.DeadlineExceeded
 	}
 	return x.err
@@ -131,7 +143,7 @@ func (x *callContext) Value(key any) any {
 	case turnKey:
 		return x.t
 	case incomingKey:
-		return &x.in
+		return &Incoming{Session: x.s, Header: x.header, Bind: x.route.bind, Ext: x.ext}
 	}
 	return nil
 }
@@ -140,26 +152,25 @@ func (x *callContext) Value(key any) any {
 func (x *callContext) AfterFunc(f func()) func() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.armLocked()
+	m := x.armLocked()
 	if x.err != nil {
 		go f()
 		return func() bool { return false }
 	}
 	a := &afterFunc{f}
-	x.after = append(x.after, a)
+	m.after = append(m.after, a)
 	return func() bool { return x.stop(a) }
 }
 
 func (x *callContext) stop(a *afterFunc) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for i, b := range x.after {
-		if a == b {
-			x.after = append(x.after[:i], x.after[i+1:]...)
-			return true
-		}
+	i := slices.Index(x.more.after, a)
+	if i < 0 {
+		return false
 	}
-	return false
+	x.more.after = slices.Delete(x.more.after, i, i+1)
+	return true
 }
 
 // cancel ends the context; only the first reason counts. Like every context it says only
@@ -167,25 +178,25 @@ func (x *callContext) stop(a *afterFunc) bool {
 func (x *callContext) cancel(reason *status.Error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.err != nil && x.done == nil {
+	if x.err != nil {
 		return
 	}
-	if x.err == nil {
-		x.err = context.Canceled
-		if reason.Code == status.DeadlineExceeded {
-			x.err = context.DeadlineExceeded
-		}
-		if x.done != nil {
-			close(x.done)
-		}
+	x.err = context.Canceled
+	if reason.Code == status.DeadlineExceeded {
+		x.err = context.DeadlineExceeded
 	}
-	if x.timer != nil {
-		x.timer.Stop()
+	m := x.more
+	if m == nil {
+		return
 	}
-	for _, a := range x.after {
+	close(m.done)
+	if m.timer != nil {
+		m.timer.Stop()
+	}
+	for _, a := range m.after {
 		go a.f()
 	}
-	x.after = nil
+	m.after = nil
 }
 
 // Background returns a context that never ends. Given to a function that may have to wait,

@@ -3,8 +3,6 @@
 package session
 
 import (
-	"log/slog"
-
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
 	"github.com/plexus-ipc/plexus/wire"
@@ -20,7 +18,7 @@ func (s *Session) dispatch(t *turn, buf *transport.Buffer) {
 		buf.Release()
 		return
 	}
-	if s.cfg.Log.Enabled(nil, slog.LevelDebug) {
+	if s.debug {
 		s.trace("received", &f.Header)
 	}
 	if f.Flags&wire.FlagMore != 0 || len(s.in.partial) > 0 {
@@ -39,6 +37,10 @@ func (s *Session) dispatch(t *turn, buf *transport.Buffer) {
 
 // handle deals with a whole message or control frame.
 func (s *Session) handle(t *turn, f *Frame) {
+	if len(f.Payload) > s.cfg.MaxMessage && f.Kind >= wire.KindCall {
+		s.tooLarge(&assembly{}, f)
+		return
+	}
 	switch f.Kind {
 	case wire.KindCall:
 		if !s.ofPeer(f.ID) || slotOf(f.ID) >= uint32(s.cfg.MaxCalls) {
@@ -180,7 +182,7 @@ func (s *Session) credit(f *Frame, c wire.Credit) {
 	if f.ID == 0 {
 		var told func()
 		s.out.mu.Lock()
-		if r := s.routes.byNumber(f.Route); r != nil {
+		if r := s.routes.answered(&f.Header); r != nil {
 			r.window.grantLocked(c)
 			told = r.credit
 		}
@@ -236,7 +238,7 @@ func (s *Session) revoked(f *Frame) {
 	}
 	var told func()
 	s.out.mu.Lock()
-	if r := s.routes.byNumber(f.Route); r != nil {
+	if r := s.routes.answered(&f.Header); r != nil {
 		r.refused = parseStatus(f.Payload)
 		told = r.credit
 		if r.window.more != nil {

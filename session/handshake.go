@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/plexus-ipc/plexus/auth"
@@ -125,7 +126,7 @@ func (h *handshake) sendHello() error {
 	if err != nil {
 		return err
 	}
-	if len(body) > transport.MaxFrame-wire.HeaderSize {
+	if limit := wire.MaxHandshake - wire.PrefaceSize - 8<<10; len(body) > limit {
 		return status.Errorf(status.InvalidArgument, "the metadata is too long: HELLO has %d bytes", len(body))
 	}
 	h.rawMine = body
@@ -307,7 +308,7 @@ func (h *handshake) authenticateClient() error {
 		if err := h.sendAuth(&wire.Auth{Mechanism: name, Data: out}); err != nil {
 			return err
 		}
-		name = ""
+		name, out = "", nil
 		a, err := h.receiveAuth()
 		if err != nil {
 			return err
@@ -444,6 +445,7 @@ func (h *handshake) start() *Session {
 		cfg: h.cfg, conn: h.conn, dialled: h.dialled, began: time.Now(), done: make(chan struct{}),
 		hardLimit: max(64<<20, 8*int(min(h.theirs.Limits.Message, 1<<30))),
 	}
+	s.debug = h.cfg.Log.Enabled(context.Background(), slog.LevelDebug)
 	s.try, _ = h.conn.(transport.TrySender)
 	s.ready, _ = h.conn.(transport.Readier)
 	s.interrupt, _ = h.conn.(transport.Interrupter)
@@ -455,6 +457,7 @@ func (h *handshake) start() *Session {
 	}
 	s.calls.max = h.theirs.Limits.Calls
 	s.routes.max = h.theirs.Limits.Routes
+	s.long = make(chan struct{}, maxLong)
 	s.out.wake = make(chan struct{}, 1)
 	s.role.wake = make(chan struct{}, 1)
 	s.role.callerTurn.s = s

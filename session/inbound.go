@@ -167,6 +167,16 @@ func (in *inbound) close(reason *status.Error) {
 	}
 }
 
+// abandon cancels the handler that runs on the reading goroutine when the session ends: it
+// is in no table. Nobody takes the role over.
+func (t *turn) abandon(reason *status.Error) {
+	state := t.state.Load()
+	if state&(turnRuns|turnLost) == turnRuns && t.state.CompareAndSwap(state, state|turnLost) {
+		t.s.cfg.Gate.running.Add(1)
+		t.current.Load().Cancelled(reason)
+	}
+}
+
 func (e *entry) cancel(reason *status.Error) {
 	if e.stream != nil {
 		e.stream.cancelled(reason)
@@ -181,6 +191,8 @@ type inRoute struct {
 	s    *Session
 	num  uint32
 	bind wire.Bind
+
+	binding uint64 // the peer's number for this BIND
 
 	// written by who reads, under in.mu
 	target Target
@@ -203,7 +215,7 @@ func (s *Session) bind(h *wire.Header, payload []byte) error {
 	if h.Route == 0 || h.Route > uint32(s.cfg.MaxRoutes) {
 		return status.Errorf(status.Protocol, "peer bound route %d, allowed are 1 to %d", h.Route, s.cfg.MaxRoutes)
 	}
-	r := &inRoute{s: s, num: h.Route, bind: b, granted: uint64(s.cfg.RouteWindow)}
+	r := &inRoute{s: s, num: h.Route, binding: h.Sequence, bind: b, granted: uint64(s.cfg.RouteWindow)}
 	s.resolve(r)
 	in := &s.in
 	in.mu.Lock()
@@ -228,7 +240,7 @@ func (s *Session) resolve(r *inRoute) {
 	r.target, r.err = target, status.Convert(err)
 	s.in.mu.Unlock()
 	if r.err != nil && r.bind.Class != wire.ClassMethod {
-		s.later(wire.Header{Kind: wire.KindRevoke, Flags: wire.FlagEnd, Route: r.num}, nil, appendStatus(nil, r.err))
+		s.later(wire.Header{Kind: wire.KindRevoke, Flags: wire.FlagEnd, Route: r.num, Sequence: r.binding}, nil, appendStatus(nil, r.err))
 	}
 }
 
@@ -241,19 +253,20 @@ func (s *Session) inRouteOf(n uint32) *inRoute {
 	return s.in.routes[n-1]
 }
 
-// Revoke ends a route that the peer has bound, with a reason: permission was withdrawn,
-// or the target is gone. The peer may bind it anew.
+// Revoke tells the peer that a route for events or publications has ended, with a reason:
+// permission was withdrawn, or the target is gone. The peer may bind it anew. A method's
+// target answers its calls itself.
 func (s *Session) Revoke(target Target, reason *status.Error) {
 	s.in.mu.Lock()
-	var nums []uint32
+	var ended []wire.Header
 	for _, r := range s.in.routes {
 		if r != nil && r.target == target {
-			nums = append(nums, r.num)
+			ended = append(ended, wire.Header{Kind: wire.KindRevoke, Flags: wire.FlagEnd, Route: r.num, Sequence: r.binding})
 		}
 	}
 	s.in.mu.Unlock()
-	for _, n := range nums {
-		s.control(wire.Header{Kind: wire.KindRevoke, Flags: wire.FlagEnd, Route: n}, appendStatus(nil, reason))
+	for _, h := range ended {
+		s.control(h, appendStatus(nil, reason))
 	}
 }
 
@@ -293,5 +306,5 @@ func (r *inRoute) consume(n, seq uint64) {
 	r.granted = limit
 	last := r.last
 	r.mu.Unlock()
-	r.s.control(wire.Header{Kind: wire.KindCredit, Route: r.num}, wire.AppendCredit(nil, wire.Credit{Limit: limit, Acked: last}))
+	r.s.control(wire.Header{Kind: wire.KindCredit, Route: r.num, Sequence: r.binding}, wire.AppendCredit(nil, wire.Credit{Limit: limit, Acked: last}))
 }

@@ -22,6 +22,8 @@ const (
 // session is in such a state, so an idle process pays nothing. The zero value is ready
 // and safe for concurrent use.
 type Keeper struct {
+	nap func(time.Duration) // instead of a timer
+
 	mu      sync.Mutex
 	wards   []*Session
 	running bool
@@ -29,7 +31,7 @@ type Keeper struct {
 
 // processKeeper serves all sessions that name no other: one goroutine for the process
 // instead of one timer per session is the point of a Keeper.
-var processKeeper Keeper
+var processKeeper = Keeper{nap: nap}
 
 // watch puts s into the Keeper's care. The caller has set s.watched.
 func (k *Keeper) watch(s *Session) {
@@ -44,11 +46,13 @@ func (k *Keeper) watch(s *Session) {
 
 func (k *Keeper) run() {
 	var batch []*Session
-	timer := time.NewTimer(tick)
-	defer timer.Stop()
+	sleep := k.nap
+	if sleep == nil {
+		sleep = time.Sleep
+	}
 	pause := tick
 	for {
-		<-timer.C
+		sleep(pause)
 		var ok bool
 		if batch, ok = k.collect(batch[:0]); !ok {
 			return
@@ -62,7 +66,6 @@ func (k *Keeper) run() {
 				pause = tick
 			}
 		}
-		timer.Reset(pause)
 	}
 }
 

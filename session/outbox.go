@@ -6,6 +6,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plexus-ipc/plexus/status"
@@ -34,10 +35,11 @@ const (
 // goroutine that is started when it is needed for the first time and parks otherwise.
 type outbox struct {
 	mu      sync.Mutex
-	buf     []byte // frames that nobody has begun to write; nil if there are none
-	box     *box   // what buf is given back in
-	inWrite int    // bytes that the role holder has taken out of buf
-	writing bool   // the sender role is taken
+	buf     []byte      // frames that nobody has begun to write; nil if there are none
+	box     *box        // what buf is given back in
+	inWrite int         // bytes that the role holder has taken out of buf
+	writing atomic.Bool // the sender role is taken; set under mu
+	over    atomic.Bool // above highWater; set under mu
 	closed  bool
 	room    chan struct{}  // closed when the outbox falls below lowWater; nil if nobody waits
 	empty   chan struct{}  // closed when all is written; nil if nobody waits
@@ -118,6 +120,9 @@ func (s *Session) appendLocked(h wire.Header, ext, payload []byte) {
 	h.Flags = flags
 	o.buf = wire.AppendFrame(o.buf, h, ext, payload)
 	s.sent.Add(1)
+	if o.sizeLocked() > highWater {
+		o.over.Store(true)
+	}
 	if o.sizeLocked() > s.hardLimit {
 		// Only answers and control come here without waiting for room: the peer asks
 		// and asks and never reads.
@@ -130,12 +135,15 @@ func (s *Session) appendLocked(h wire.Header, ext, payload []byte) {
 // are about to send may append first: it pays as soon as several calls are in flight.
 func (s *Session) flush(yield bool) {
 	o := &s.out
+	if o.writing.Load() {
+		return // whoever has the role goes on until nothing is left
+	}
 	o.mu.Lock()
-	if o.writing || len(o.buf) == 0 {
+	if o.writing.Load() || len(o.buf) == 0 {
 		o.mu.Unlock()
 		return
 	}
-	o.writing = true
+	o.writing.Store(true)
 	if yield {
 		o.mu.Unlock()
 		runtime.Gosched()
@@ -173,7 +181,7 @@ func (s *Session) flush(yield bool) {
 
 // restLocked ends a turn of the sender role.
 func (o *outbox) restLocked() {
-	o.writing = false
+	o.writing.Store(false)
 	if len(o.buf) == 0 && o.box != nil {
 		o.box.put(o.buf)
 		o.buf, o.box = nil, nil
@@ -184,6 +192,9 @@ func (o *outbox) restLocked() {
 // notifyLocked wakes who waits for room or for an empty outbox.
 func (o *outbox) notifyLocked() {
 	n := o.sizeLocked()
+	if n <= highWater && o.over.Load() {
+		o.over.Store(false)
+	}
 	if o.room != nil && (n < lowWater || o.closed) {
 		close(o.room)
 		o.room = nil
@@ -238,11 +249,11 @@ func (s *Session) flusher() {
 func (s *Session) flushAll() bool {
 	o := &s.out
 	o.mu.Lock()
-	if o.writing && o.rest == nil && s.try != nil {
+	if o.writing.Load() && o.rest == nil && s.try != nil {
 		o.mu.Unlock() // somebody else is writing, and goes on until nothing is left
 		return true
 	}
-	o.writing = true
+	o.writing.Store(true)
 	for !o.closed {
 		b, block := o.rest, o.block
 		o.rest, o.block = nil, nil
@@ -337,11 +348,7 @@ func (o *outbox) feedLocked() {
 func (s *Session) Full() bool { return s.out.full() }
 
 // full reports whether the outbox is above its high-water mark.
-func (o *outbox) full() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.sizeLocked() > highWater
-}
+func (o *outbox) full() bool { return o.over.Load() }
 
 // waitRoom returns once the outbox is below its high-water mark, with mu locked and a
 // buffer ready, or an error.

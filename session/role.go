@@ -298,8 +298,13 @@ func (t *turn) take(state uint32) bool {
 		s.in.mu.Unlock()
 		return false
 	}
-	s.in.adoptLocked(t.current.Load())
+	c := t.current.Load()
+	s.in.adoptLocked(c)
+	ended := s.in.ended
 	s.in.mu.Unlock()
+	if ended != nil {
+		c.Cancelled(ended) // too late for the table
+	}
 	s.cfg.Gate.running.Add(1)
 	s.wg.Add(1)
 	go s.read(newTurn(s))

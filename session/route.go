@@ -21,6 +21,7 @@ type Route struct {
 
 	// guarded by s.out.mu
 	num       uint32 // 0: not bound now
+	binding   uint64 // of all bindings of the session; CREDIT and REVOKE name the one they are for
 	used      bool   // since the clock hand last passed
 	again     bool   // the peer refused it: announce it anew at the next use
 	confirmed bool   // the peer has accepted it (events and topics)
@@ -52,6 +53,7 @@ type routes struct {
 	bound []*Route // index is number - 1
 	max   uint32
 	hand  int // the clock hand
+	count uint64
 }
 
 // bindLocked makes sure that r has a number, in order with what is appended after it.
@@ -70,7 +72,9 @@ func (s *Session) bindLocked(r *Route) {
 		r.num = t.evict(r)
 	}
 	r.window = window{limit: s.peer.limits.Route, acked: r.window.acked}
-	s.appendLocked(wire.Header{Kind: wire.KindBind, Route: r.num}, nil, wire.AppendBind(nil, r.bind))
+	t.count++
+	r.binding = t.count
+	s.appendLocked(wire.Header{Kind: wire.KindBind, Route: r.num, Sequence: r.binding}, nil, wire.AppendBind(nil, r.bind))
 }
 
 // evict takes over the number of a route that has not been used since the hand last
@@ -90,16 +94,25 @@ func (t *routes) evict(r *Route) uint32 {
 	}
 }
 
-// byNumberLocked returns the bound route with a number, or nil.
-func (t *routes) byNumber(n uint32) *Route {
+// answered returns the route that a CREDIT or REVOKE is for, nil if its number has been
+// bound anew meanwhile. A peer that does not echo the binding is taken at its number.
+func (t *routes) answered(h *wire.Header) *Route {
+	n := h.Route
 	if n == 0 || n > uint32(len(t.bound)) {
 		return nil
 	}
-	return t.bound[n-1]
+	r := t.bound[n-1]
+	if h.Sequence != 0 && h.Sequence != r.binding {
+		return nil
+	}
+	return r
 }
 
 // check tells the sender what no receiver would take.
 func (r *Route) check(m *Message) error {
+	if b := &r.bind; len(b.Channel) > 255 || len(b.Name) > 255 || len(b.Target) > 255 {
+		return status.Errorf(status.InvalidArgument, "a name in %.80s… is longer than 255 bytes", r)
+	}
 	if limit := r.s.peer.limits.Message; uint64(len(m.Payload)) > limit {
 		return status.Errorf(status.TooLarge, "message of %d bytes for %s, the peer takes at most %d: send less at a time or use a stream",
 			len(m.Payload), r, limit)
@@ -166,6 +179,12 @@ func (r *Route) begin(ctx context.Context, m *Message, sink Sink, shape wire.Sha
 	if s.draining.Load() {
 		return 0, s.goneAway()
 	}
+	if len(m.Payload) > fragmentSize {
+		if err := s.enterLong(ctx); err != nil {
+			return 0, err
+		}
+		defer s.leaveLong()
+	}
 	if err := s.waitRoom(ctx); err != nil {
 		return 0, err
 	}
@@ -179,13 +198,39 @@ func (r *Route) begin(ctx context.Context, m *Message, sink Sink, shape wire.Sha
 		Kind: wire.KindCall, Flags: flags, Codec: m.Codec, ID: id, Route: r.num, Source: m.Source,
 		Deadline: deadline, Bits: wire.MakeBits(m.Priority, shape, m.Idempotent),
 	}
-	s.appendMessage(ctx, h, ext, m.Payload)
+	// A request that could not be sent whole is withdrawn, and answered like any other.
+	_ = s.appendMessage(ctx, h, ext, m.Payload)
 	return id, nil
 }
 
+// maxLong is how many long messages a session sends at a time, calls, items and one-way
+// messages together: a receiver keeps four unfinished ones, the last place is for answers.
+const maxLong = 3
+
+// enterLong waits for a place among the long messages.
+func (s *Session) enterLong(ctx context.Context) error {
+	select {
+	case s.long <- struct{}{}:
+		return nil
+	default:
+	}
+	s.flush(false)
+	handOff(ctx)
+	select {
+	case s.long <- struct{}{}:
+		return nil
+	case <-s.done:
+		return s.closedError()
+	case <-ctx.Done():
+		return ctxError(ctx)
+	}
+}
+
+func (s *Session) leaveLong() { <-s.long }
+
 // appendMessage appends a message and unlocks out.mu. A long one is appended fragment by
 // fragment, each as soon as there is room, so that others get their turn in between.
-func (s *Session) appendMessage(ctx context.Context, h wire.Header, ext, payload []byte) {
+func (s *Session) appendMessage(ctx context.Context, h wire.Header, ext, payload []byte) error {
 	if h.Source != 0 {
 		s.introduceLocked(h.Source)
 	}
@@ -196,14 +241,15 @@ func (s *Session) appendMessage(ctx context.Context, h wire.Header, ext, payload
 		payload, ext = payload[fragmentSize:], nil
 		s.out.mu.Unlock()
 		s.flush(false)
-		if s.waitRoom(ctx) != nil {
+		if err := s.waitRoom(ctx); err != nil {
 			s.withdraw(h)
-			return
+			return err
 		}
 	}
 	h.Flags = flags
 	s.appendLocked(h, ext, payload)
 	s.out.mu.Unlock()
+	return nil
 }
 
 // withdraw tells the peer that the rest of a message will not come.
@@ -240,16 +286,32 @@ func (r *Route) Emit(ctx context.Context, m Message) error {
 	if err := r.confirm(ctx); err != nil {
 		return err
 	}
+	if len(m.Payload) > fragmentSize {
+		if err := s.enterLong(ctx); err != nil {
+			return err
+		}
+		defer s.leaveLong()
+	}
 	release, err := r.waitCredit(ctx, len(m.Payload))
 	if err != nil {
 		return err
 	}
-	s.appendMessage(ctx, r.oneWayLocked(&m), ext, m.Payload)
+	if err = s.appendMessage(ctx, r.oneWayLocked(&m), ext, m.Payload); err != nil {
+		s.giveBack(&r.window, len(m.Payload))
+	}
 	if release {
 		r.turn <- struct{}{}
 	}
 	s.flushOneWay()
-	return nil
+	return err
+}
+
+// giveBack takes back the credit of a message that was withdrawn: the receiver counts only
+// whole ones.
+func (s *Session) giveBack(w *window, n int) {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	w.sent -= min(cost(n), w.sent)
 }
 
 // oneWayLocked takes the credit for m and returns its header.
@@ -318,7 +380,7 @@ func (r *Route) OnCredit(f func()) {
 func (s *Session) flushOneWay() {
 	o := &s.out
 	o.mu.Lock()
-	size, writing := len(o.buf), o.writing
+	size, writing := len(o.buf), o.writing.Load()
 	if !writing && size < oneWayFlush {
 		s.wakeFlusherLocked()
 	}

@@ -82,6 +82,10 @@ func (in *inbound) remove(c *Call) {
 // session has ended or the id is in use: the call is over.
 func (c *Call) Detach(who Canceller) bool {
 	in := &c.s.in
+	if p, ok := who.(StreamPeer); ok && c.stream != nil {
+		for c.stream.pass(p) {
+		}
+	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	c.detached = true
@@ -91,6 +95,9 @@ func (c *Call) Detach(who Canceller) bool {
 			return false
 		}
 		e.who = who
+		if _, ok := who.(StreamPeer); ok {
+			e.stream = nil
+		}
 		return true
 	}
 	return in.ended == nil && in.addLocked(c.ID, who, nil)
@@ -234,6 +241,13 @@ func (s *Session) request(t *turn, f *Frame) {
 	}
 	c := &Call{} // it is entered in the table, so it is never used again
 	c.reset(s, t, f)
+	s.in.mu.Lock()
+	c.entered = s.in.ended == nil && s.in.addLocked(c.ID, c, c.listen())
+	s.in.mu.Unlock()
+	if !c.entered {
+		s.violated("call id %d is in use", f.ID)
+		return
+	}
 	t.current.Store(c)
 	s.run(t, c)
 	t.current.Store(&t.call)
@@ -294,12 +308,7 @@ func (s *Session) finishLost(*turn) {
 // mustQueue reports whether a request has to wait: others do, too many handlers run, or
 // the peer does not take the answers it has.
 func (s *Session) mustQueue() bool {
-	if !s.cfg.Gate.open() || s.out.full() {
-		return true
-	}
-	s.in.mu.Lock()
-	defer s.in.mu.Unlock()
-	return len(s.in.queue) > 0
+	return s.in.waits.Load() > 0 || s.out.over.Load() || !s.cfg.Gate.open()
 }
 
 // enqueue keeps a request for later, or refuses it.
@@ -316,7 +325,7 @@ func (s *Session) enqueue(f *Frame) {
 	c.buf = buf
 	in := &s.in
 	in.mu.Lock()
-	ok := in.ended == nil && in.addLocked(c.ID, c, nil)
+	ok := in.ended == nil && in.addLocked(c.ID, c, c.listen())
 	c.entered = ok
 	if ok {
 		in.queue = append(in.queue, queued{buf: buf, call: c})
@@ -326,6 +335,7 @@ func (s *Session) enqueue(f *Frame) {
 	if !ok {
 		s.cfg.Gate.queued.Add(-1)
 		buf.Release()
+		s.violated("call id %d is in use", f.ID)
 		return
 	}
 	s.serveQueued()

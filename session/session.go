@@ -50,6 +50,7 @@ type Session struct {
 	ready     transport.Readier     // nil: unknown
 	interrupt transport.Interrupter // nil: callers never read for themselves
 	dialled   bool
+	debug     bool // frames are logged
 	id        string
 	peer      Peer
 	began     time.Time
@@ -60,6 +61,7 @@ type Session struct {
 	calls  calls
 	in     inbound
 	role   role
+	long   chan struct{} // a token for each long message that is being sent
 	dirty  dirty
 
 	watched  atomic.Bool // in the Keeper's care
@@ -163,6 +165,7 @@ func (s *Session) fail(reason error) {
 		sink.Final(nil, err)
 	}
 	s.in.close(err)
+	s.role.turn.Load().abandon(err)
 	s.pings.close()
 	for _, f := range end {
 		f(err)

@@ -300,10 +300,11 @@ func TestEvents(t *testing.T) {
 // A handler that sleeps is cancelled within milliseconds and delays no other call.
 func TestSlowHandler(t *testing.T) {
 	eachConn(t, func(t *testing.T, d, a transport.Conn) {
-		ended := make(chan time.Time, 1)
+		ended, began := make(chan time.Time, 1), make(chan struct{})
 		router := methods{
 			"echo": {call: echo},
 			"sleep": {call: func(c *session.Call) {
+				close(began)
 				<-c.Context().Done()
 				ended <- time.Now()
 				c.Fail(c.Context().Err())
@@ -316,6 +317,7 @@ func TestSlowHandler(t *testing.T) {
 			_, err := ds.Route(method("sleep")).Call(ctx, session.Message{}, nil)
 			failed <- err
 		}()
+		<-began
 		for range 50 {
 			_, err := ds.Route(method("echo")).Call(t.Context(), session.Message{}, nil)
 			must(t, err)

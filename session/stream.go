@@ -19,16 +19,17 @@ type Stream struct {
 	id   uint32
 	ours bool  // this side made the call
 	turn *turn // of the handler, at the serving end
-	stop func() bool
 
 	window window // of what is sent; guarded by s.out.mu
 	ended  bool   // CloseSend was called, or nothing may be sent; by the sending goroutine
 	credit func() // told when more may be sent; guarded by s.out.mu
 
 	mu       sync.Mutex
+	stop     func() bool // ends the care for the context the stream was opened with; may be nil
 	queue    []received
 	signal   chan struct{} // a token when there is something new for Recv
 	peerEnd  bool          // the peer sends no more items
+	passed   bool          // its end was passed on, or was part of the request
 	over     bool          // the final frame came, or the stream was cut
 	err      *status.Error // why it was cut
 	reply    Reply         // the final frame's
@@ -77,9 +78,20 @@ func (r *Route) Open(ctx context.Context, shape wire.Shape, m Message) (*Stream,
 	x.mu.Unlock()
 	s.flush(s.calls.pending.Load() > 1)
 	if ctx.Done() != nil {
-		x.stop = context.AfterFunc(ctx, x.Cancel)
+		x.follow(context.AfterFunc(ctx, x.Cancel))
 	}
 	return x, nil
+}
+
+// follow has stop called at the end of the stream, which may have come already.
+func (x *Stream) follow(stop func() bool) {
+	x.mu.Lock()
+	x.stop = stop
+	over := x.over
+	x.mu.Unlock()
+	if over {
+		stop()
+	}
 }
 
 func newStream(s *Session, t *turn) *Stream {
@@ -91,23 +103,42 @@ func (c *Call) Stream() (*Stream, error) {
 	if c.Shape() == wire.Unary {
 		return nil, &status.Error{Code: status.WrongShape, Message: "the method has streams: open it as a stream, do not just call it"}
 	}
+	return c.stream, nil
+}
+
+// listen makes the stream of a call that has one, before anything of it can arrive.
+func (c *Call) listen() *Stream {
+	if c.Shape() == wire.Unary {
+		return nil
+	}
 	x := newStream(c.s, c.t)
 	x.id = c.ID
 	x.window.limit = c.s.peer.limits.Stream
 	x.peerEnd = c.Flags&wire.FlagEnd != 0
+	x.passed = x.peerEnd
 	x.ended = c.Shape() == wire.ClientStream
-	in := &c.s.in
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if c.entered {
-		if e := in.entryLocked(c.ID); e != nil {
-			e.stream = x
-		}
-	} else if c.entered = in.ended == nil && in.addLocked(c.ID, c, x); !c.entered {
-		return nil, status.Errorf(status.Protocol, "the peer used a call id twice")
-	}
 	c.stream = x
-	return x, nil
+	return x
+}
+
+// pass gives what has come for a detached call to who takes it from now on. It returns
+// false once there is nothing left and the entry is who's.
+func (x *Stream) pass(to StreamPeer) bool {
+	x.mu.Lock()
+	queue, end := x.queue, x.peerEnd && !x.passed
+	x.queue, x.passed = nil, x.passed || end
+	x.mu.Unlock()
+	for _, r := range queue {
+		to.Item(&Frame{
+			Header: wire.Header{Kind: wire.KindData, Codec: r.item.Codec, ID: x.id, Source: r.item.Source, Sequence: r.item.Sequence},
+			Ext:    r.item.Ext, Payload: r.item.Payload, buf: r.buf,
+		})
+		r.buf.Release()
+	}
+	if end {
+		to.Item(&Frame{Header: wire.Header{Kind: wire.KindData, Flags: wire.FlagEnd, ID: x.id}})
+	}
+	return len(queue) > 0 || end
 }
 
 // StreamWindows returns how much a stream may send at its beginning: the peer to this
@@ -204,8 +235,11 @@ func (x *Stream) wake() {
 	if told != nil {
 		told()
 	}
-	if x.stop != nil {
-		x.stop()
+	x.mu.Lock()
+	stop := x.stop
+	x.mu.Unlock()
+	if stop != nil {
+		stop()
 	}
 }
 
@@ -311,6 +345,12 @@ func (x *Stream) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
+	if len(m.Payload) > fragmentSize {
+		if err := s.enterLong(ctx); err != nil {
+			return err
+		}
+		defer s.leaveLong()
+	}
 	for {
 		if err := x.sendable(); err != nil {
 			return err
@@ -333,7 +373,10 @@ func (x *Stream) Send(ctx context.Context, m Message) error {
 		}
 	}
 	x.window.sent += cost(len(m.Payload))
-	s.appendMessage(ctx, h, ext, m.Payload)
+	if err := s.appendMessage(ctx, h, ext, m.Payload); err != nil {
+		s.giveBack(&x.window, len(m.Payload))
+		return err
+	}
 	s.flushOneWay()
 	return nil
 }

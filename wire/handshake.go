@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 )
 
 // MaxHandshake is the most that a side may send before it is authenticated, in bytes,
@@ -79,7 +80,7 @@ func ParseJSON(p []byte, v any) error {
 	if err := dec.Decode(v); err != nil {
 		return fmt.Errorf("wire: handshake body: %w", err)
 	}
-	if dec.More() {
+	if _, err := dec.Token(); err != io.EOF {
 		return ErrTrailing
 	}
 	return nil

@@ -5,6 +5,7 @@ package wire
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // HeaderSize is the length of a header in bytes.
@@ -142,11 +143,15 @@ func PutHeader(dst []byte, h *Header) {
 // AppendFrame appends a whole frame: h with its length and extension length corrected,
 // ext (whose length must be a multiple of 8, at most MaxExtensions) and payload.
 func AppendFrame(dst []byte, h Header, ext, payload []byte) []byte {
+	n, size := len(dst), HeaderSize+len(ext)+len(payload)
 	h.ExtWords = uint8(len(ext) / 8)
-	h.Length = uint32(HeaderSize + len(ext) + len(payload))
-	dst = AppendHeader(dst, &h)
-	dst = append(dst, ext...)
-	return append(dst, payload...)
+	h.Length = uint32(size)
+	dst = slices.Grow(dst, size)[:n+size]
+	frame := dst[n:]
+	PutHeader(frame, &h)
+	copy(frame[HeaderSize:], ext)
+	copy(frame[HeaderSize+len(ext):], payload)
+	return dst
 }
 
 // Errors of the parse functions. They say that the peer broke the protocol.

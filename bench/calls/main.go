@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,12 +31,15 @@ var (
 	size      = flag.Int("size", 64, "payload in bytes")
 	callers   = flag.String("callers", "1,64", "how many callers at a time")
 	transport = flag.String("transport", "unix", "unix or tcp")
+	only      = flag.String("only", "", "plexus or floor, to look at one alone")
+	profile   = flag.String("profile", "", "write CPU profiles of both sides into this folder")
 	role      = flag.String("role", "", "internal: what a child process does")
 	at        = flag.String("at", "", "internal: the address of a child process")
 )
 
 func main() {
 	flag.Parse()
+	defer profiled()()
 	if *role != "" {
 		serve(*role, *at)
 		return
@@ -42,6 +47,24 @@ func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "calls:", err)
 		os.Exit(1)
+	}
+}
+
+// profiled starts a CPU profile, if one is wanted, and returns what ends it.
+func profiled() func() {
+	if *profile == "" {
+		return func() {}
+	}
+	name := "client"
+	if *role != "" {
+		name = "server-" + *role
+	}
+	f, err := os.Create(filepath.Join(*profile, name+".pprof"))
+	check(err)
+	check(pprof.StartCPUProfile(f))
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
 	}
 }
 
@@ -65,6 +88,9 @@ func run() error {
 		all := map[string][]result{}
 		for range *rounds {
 			for _, s := range systems {
+				if *only != "" && s.name != *only {
+					continue
+				}
 				r, err := measure(s, n)
 				if err != nil {
 					return fmt.Errorf("%s: %w", s.name, err)
@@ -82,6 +108,9 @@ func report(callers int, all map[string][]result) {
 	var rate, p50, cpu = map[string]float64{}, map[string]float64{}, map[string]float64{}
 	for _, s := range systems {
 		rs := all[s.name]
+		if len(rs) == 0 {
+			continue
+		}
 		pick := func(f func(result) float64) (median, low, high float64) {
 			var v []float64
 			for _, r := range rs {
@@ -97,6 +126,9 @@ func report(callers int, all map[string][]result) {
 		rate[s.name], p50[s.name], cpu[s.name] = q, m, c
 		fmt.Printf("  %-7s p50 %6.1f µs [%.1f–%.1f]  p99 %6.1f µs  %8.0f calls/s [%.0f–%.0f]  cpu %5.2f µs/call\n", s.name, m, lo, hi, p99, q, qlo, qhi, c)
 	}
+	if *only != "" {
+		return
+	}
 	fmt.Printf("  ratio   p50 %.2f × the floor, rate %.2f × the floor, cpu %.2f × the floor\n", p50["plexus"]/p50["floor"], rate["plexus"]/rate["floor"], cpu["plexus"]/cpu["floor"])
 }
 
@@ -111,7 +143,7 @@ func measure(s system, callers int) (result, error) {
 	if *transport == "tcp" {
 		address = "tcp://127.0.0.1:0"
 	}
-	cmd := exec.Command(os.Args[0], "-role", s.name, "-at", address, "-size", strconv.Itoa(*size))
+	cmd := exec.Command(os.Args[0], "-role", s.name, "-at", address, "-size", strconv.Itoa(*size), "-profile", *profile)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

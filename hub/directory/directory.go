@@ -205,5 +205,8 @@ func (d *Directory[M]) Channels() []*Channel[M] {
 // Len returns how many channels there are.
 func (d *Directory[M]) Len() int { return len(d.channels) }
 
+// Has reports whether m is in a channel.
+func (d *Directory[M]) Has(channel string, m M) bool { return d.places[m][channel] != nil }
+
 // In returns the names of the channels that m is in.
 func (d *Directory[M]) In(m M) []string { return slices.Sorted(maps.Keys(d.places[m])) }

@@ -68,11 +68,11 @@ func (c *Channel[M]) Topics() []string { return slices.Collect(maps.Keys(c.topic
 // Provide has m serve a method, and join the channel if it is not in it. A method has one
 // provider; providing again what one provides changes nothing but is told again.
 func (d *Directory[M]) Provide(channel, method string, m M, now time.Time) ([]Change[M], error) {
-	if err := d.mayJoin(channel, m); err != nil {
-		return nil, err
-	}
 	if err := subject.ValidateMethod(method); err != nil {
 		return nil, status.Errorf(status.InvalidArgument, "%w", err)
+	}
+	if err := d.mayJoin(channel, m); err != nil {
+		return nil, err
 	}
 	if c := d.channels[channel]; c != nil {
 		other, taken := c.methods[method]
@@ -115,11 +115,11 @@ func (d *Directory[M]) Withdraw(channel, method string, m M) ([]Change[M], error
 // topic anybody may publish; it lasts until all who declared it have left or retracted.
 // Otherwise only m may.
 func (d *Directory[M]) Declare(channel, name string, shared bool, m M, now time.Time) ([]Change[M], error) {
-	if err := d.mayJoin(channel, m); err != nil {
-		return nil, err
-	}
 	if err := subject.ValidateTopic(name); err != nil {
 		return nil, status.Errorf(status.InvalidArgument, "%w", err)
+	}
+	if err := d.mayJoin(channel, m); err != nil {
+		return nil, err
 	}
 	c := d.channels[channel]
 	if c != nil {

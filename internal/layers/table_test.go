@@ -64,6 +64,7 @@ var table = []row{
 	{layer: outside, path: "examples/*"},
 	{layer: outside, path: "scripts/*"},
 	{layer: outside, path: "bench"},
+	{layer: outside, path: "clients/python/testpeer"},
 	{layer: outside, path: "bench/*"},
 	{layer: outside, path: "tools"},
 }

@@ -14,7 +14,7 @@ ABOUT = [
     "A vector says: the fields encode to hex, and hex parses to the fields. With decode_only, hex is accepted but not what is sent.",
     "With error, hex must be refused; the text is the reason: short, length, extension, trailing, preface, json, deep, long.",
     "kind is preface, frame, extensions, headers, bind, credit, source, status, bits, id, hello, auth, upgrade or transcript. Bytes are hex.",
-    "frame: all header fields but length and ext, and extensions and payload. extensions: type and data of each. headers: the data of extension 1.",
+    "frame: the header fields that are not 0, without length and ext; extensions and payload. extensions: type and data of each. headers: the data of extension 1.",
     "bits and id: hex is the u32 as it lies in the header. hello, auth, upgrade: hex is the JSON body; auth data is bytes after base64.",
     "repeat: hex is to be repeated that often, to make something long. transcript: hex is the SHA-256 of client, server (JSON bodies) and binding.",
 ]
@@ -76,7 +76,7 @@ def bad(kind, name, error, raw, **more):
 
 
 def good_frame(name, kind, ext=b"", payload=b"", **fields):
-    told = {"kind": kind, **fields, "extensions": ext.hex(), "payload": payload.hex()}
+    told = {"kind": kind, **{k: v for k, v in fields.items() if v}, "extensions": ext.hex(), "payload": payload.hex()}
     good("frame", name, told, frame(kind, ext=ext, payload=payload, **fields))
 
 

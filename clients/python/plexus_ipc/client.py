@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 from . import endpoint, surface, wire
@@ -38,7 +39,7 @@ def connect(
     at = endpoint.parse(address)
     c = make_config(config, secret, id, metadata, HEARTBEAT if heartbeat is None and at.remote else heartbeat)
     clock = Clock(timeout)
-    client = Client(Link(at.socket(timeout), c, Offers(), handlers))
+    client = Client(Link(at.connect(timeout), c, Offers(), handlers))
     client._link.open(clock.left())
     return client
 
@@ -115,7 +116,7 @@ class CallFuture:
             item = self._future.result(wait)
         except StatusError as e:
             raise e.again() from None
-        except TimeoutError if issubclass(TimeoutError, Exception) else Exception:  # noqa: B030
+        except (TimeoutError, FutureTimeout):  # the same since Python 3.11
             item = self._late()
         return surface.value_of(item)
 
@@ -238,7 +239,7 @@ class Subscription:
 
     def receive(self, timeout: Optional[float] = None) -> Publication:
         """The next publication. At the end of timeout TimeoutError is raised and nothing is lost;
-        after close() StopIteration's cousin EOFError."""
+        after the end EOFError."""
         if self._first is not None:
             first, self._first = self._first, None
             return first
@@ -312,6 +313,11 @@ class Client:
     @property
     def closed(self) -> bool:
         return self._link.session.state == "closed"
+
+    @property
+    def draining(self) -> bool:
+        """Whether the other side takes no new calls, because it is about to leave."""
+        return self._link.session.draining
 
     @property
     def error(self) -> Optional[StatusError]:
@@ -466,7 +472,7 @@ class Client:
         """Calls an operation of the hub: see docs/protocol.md, section 15."""
         return self.call("$/" + operation, dict(request or {}), timeout=timeout)
 
-    def join(self, channel: str) -> Dict[str, Any]:
+    def join(self, channel: str) -> Any:
         """Becomes a member of a channel: to be listed, and to get its broadcasts."""
         return self.operate("join", {"channel": channel})
 
@@ -480,6 +486,6 @@ class Client:
     def channels(self) -> List[Dict[str, Any]]:
         return self.operate("channels")["channels"] or []
 
-    def status(self) -> Dict[str, Any]:
+    def status(self) -> Any:
         """What the other side tells about itself."""
         return self.operate("status")

@@ -15,16 +15,21 @@ class Endpoint(NamedTuple):
     address: Union[str, Tuple[str, int]]
 
     @property
+    def host_and_port(self) -> Tuple[str, int]:
+        assert not isinstance(self.address, str)
+        return self.address
+
+    @property
     def remote(self) -> bool:
         """Whether the death of the peer's machine may go unnoticed."""
         return self.scheme == "tcp"
 
-    def socket(self, timeout: Optional[float]) -> socket.socket:
+    def connect(self, timeout: Optional[float]) -> socket.socket:
         """A connected socket."""
         try:
             if self.scheme == "unix":
                 return self._unix(timeout)
-            s = socket.create_connection(self.address, timeout)  # type: ignore[arg-type]
+            s = socket.create_connection(self.host_and_port, timeout)
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return s
         except OSError as e:
@@ -46,7 +51,7 @@ class Endpoint(NamedTuple):
         if self.scheme == "unix":
             path = str(self.address)
             return "unix://" + ("@" + path[1:] if path.startswith("\0") else path)
-        host, port = self.address
+        host, port = self.host_and_port
         return "tcp://%s:%s" % ("[%s]" % host if ":" in str(host) else host, port)
 
 

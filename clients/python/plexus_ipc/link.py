@@ -19,6 +19,7 @@ from .surface import Clock, Offers, log
 from .wire import Bind
 
 READ_SIZE = 256 << 10
+LINGER = 0.5
 
 
 class Link(Host):
@@ -137,7 +138,7 @@ class Link(Host):
                 self.session.lost("the connection broke: %s" % e)
                 break
             self._rest = data[sent:]
-        if self._rest and not was:
+        if self._rest and not was or self.session.state == "closed":
             self._wake()
         elif was and not self._rest:
             self.room.notify_all()
@@ -151,12 +152,28 @@ class Link(Host):
     def _finish(self) -> None:
         with self.lock:
             self.flush()
+            error = self.session.error
+        if error is not None and not error.remote:
+            self._linger()
+        with self.lock:
             self._sock.close()
             self._wake_in.close()
             self._wake_out.close()
             self._workers.shutdown(wait=False)
             self._events.shutdown(wait=False)
             self.room.notify_all()
+
+    def _linger(self) -> None:
+        """Waits for the peer to close, so that it reads what was sent last: a socket that is closed
+        with something unread may take that back."""
+        clock = Clock(LINGER)
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+            self._sock.settimeout(LINGER)
+            while not clock.over() and self._sock.recv(READ_SIZE):
+                pass
+        except OSError:
+            pass
 
     # Host.
 
@@ -182,7 +199,12 @@ class Link(Host):
             self.session.fail(call, e)
             return
         changed = threading.Condition(self.lock)
-        call.notify = changed.notify_all
+
+        def notify() -> None:
+            changed.notify_all()
+            self.room.notify_all()  # the handler may wait for credit
+
+        call.notify = notify
         self._running += 1
         self._workers.submit(self._serve, call, changed)
 
@@ -202,7 +224,7 @@ class Link(Host):
             self.flush()
 
     def _serve(self, call: Exchange, changed: threading.Condition) -> None:
-        surface.CURRENT.set(surface.IncomingCall(self.session, call))
+        surface.CURRENT.set(surface.IncomingCall(self.session, call, lambda timeout: self._withdrawn(call, changed, timeout)))
         try:
             item: Optional[Item] = surface.answer(call, self._produce(call, changed))
             error = None
@@ -218,10 +240,13 @@ class Link(Host):
                 self.session.reply(call, item)
             self.flush()
 
+    def _withdrawn(self, call: Exchange, changed: threading.Condition, timeout: Optional[float]) -> bool:
+        with changed:
+            return changed.wait_for(lambda: call.cancelled is not None, timeout)
+
     def _produce(self, call: Exchange, changed: threading.Condition) -> Any:
         """Runs the handler; what it yields are items."""
-        assert call.request is not None
-        arguments = [surface.value_of(call.request)]
+        arguments = [surface.request_of(call)]
         if call.shape in (wire.CLIENT_STREAM, wire.DUPLEX):
             arguments.append(Incoming(self, call, changed))
         result = call.target.function(*arguments)

@@ -43,7 +43,7 @@ class Host:
 
     def bind(self, bind: Bind) -> Any:
         """The target of a route of the peer, handed back in on_call. StatusError refuses it."""
-        raise StatusError(Code.UNKNOWN_METHOD, "this side serves nothing: no %s" % bind)
+        raise StatusError(Code.UNKNOWN_METHOD, "this side serves nothing: no %s" % (bind,))
 
 
 class _OutRoute:
@@ -282,7 +282,7 @@ class Session:
             self._generations.append(0)
         else:
             raise StatusError(Code.LIMIT_EXCEEDED, "%d calls are open on this session, the peer allows no more" % len(self._calls), retry=1)
-        self._generations[slot] = (self._generations[slot] + 1) % wire.GENERATIONS
+        self._generations[slot] = self._generations[slot] % (wire.GENERATIONS - 1) + 1  # never 0: id 0 is none
         return slot
 
     def _release(self, call: Exchange) -> None:
@@ -465,7 +465,7 @@ class Session:
 
     def consumed(self, event: Event) -> None:
         """Gives the credit of an event back."""
-        route = event.route
+        route: _InRoute = event.route
         self._queued -= event.item.cost
         route.last = max(route.last, event.item.sequence)
         limit = route.account.consume(event.item.cost)
@@ -513,7 +513,10 @@ class Session:
             part = None
         if part is None:
             if not frame.flags & wire.MORE:
-                return frame if len(frame.payload) <= self.config.max_message else self._too_large(frame)
+                if len(frame.payload) <= self.config.max_message:
+                    return frame
+                self._too_large(frame)
+                return None
             if len(self._partial) >= self.config.max_calls:
                 raise WireError("limit", "%d messages are in pieces at once" % len(self._partial))
             part = self._partial[key] = Assembly(frame)
@@ -563,7 +566,6 @@ class Session:
                 self.give_up(call, error)
             elif served is not None:
                 self._withdrawn(served, error)
-        return None
 
     def _begun(self, number: int) -> Optional[Exchange]:
         """The call begun here that an id names, None if it is over."""
@@ -592,7 +594,7 @@ class Session:
         if route is None:
             raise StatusError(Code.PROTOCOL, "route %d is not bound" % frame.route)
         if route.bind.kind != wire.METHOD:
-            raise StatusError(Code.UNKNOWN_METHOD, "%s is no method" % route.bind)
+            raise StatusError(Code.UNKNOWN_METHOD, "%s is no method" % (route.bind,))
         if route.error is not None:
             self._resolve(route)
         if route.error is not None:
@@ -646,7 +648,8 @@ class Session:
         if call is None:
             return
         self._release(call)
-        self._out.drop(call.id)
+        if self._out.drop(call.id)[1]:
+            self._out.control(Frame(wire.ABORT, id=call.id))
         if frame.kind == wire.REPLY:
             call.finish(None, Item(frame.codec, frame.payload, frame.ext, frame.source))
         else:
@@ -743,12 +746,14 @@ class Session:
             answered = self._pings.pop(struct.unpack("<Q", frame.payload)[0], None)
             if answered is not None:
                 answered(None)
+                self._changed()
 
     def _on_goaway(self, frame: Frame) -> None:
         if frame.flags & wire.END:
             self._end(wire.parse_error(frame.payload))
         else:
             self.draining = True
+            self._changed()
 
 
 _HANDLERS: Dict[int, Callable[[Session, Frame], None]] = {

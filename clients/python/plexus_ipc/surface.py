@@ -59,11 +59,21 @@ def value_of(message: Item) -> Any:
     return codec.decode(message.codec, message.payload)
 
 
+def request_of(call: Exchange) -> Any:
+    """The value of a request; that of a stream may have no content."""
+    assert call.request is not None
+    if call.shape != wire.UNARY and not call.request.payload and call.request.codec != codec.RAW:
+        return None
+    return value_of(call.request)
+
+
 def outcome(call: Exchange) -> Any:
     """The result of a call that is done."""
     if call.error is not None:
         raise call.error.again()
     assert call.reply is not None
+    if call.shape != wire.UNARY and not call.reply.payload:
+        return None
     return value_of(call.reply)
 
 
@@ -164,10 +174,10 @@ def subscription_request(address: str, queue: int, policy: str) -> Dict[str, Any
 class IncomingCall:
     """The call that a handler serves: plexus_ipc.current() inside it."""
 
-    def __init__(self, session: Session, call: Exchange) -> None:
+    def __init__(self, session: Session, call: Exchange, wait: Optional[Callable[[Optional[float]], bool]] = None) -> None:
         assert call.bind is not None and call.request is not None
-        self._session = session
         self._call = call
+        self._wait = wait
         self.channel = call.bind.channel
         self.method = call.bind.name
         self.codec = call.request.codec
@@ -182,6 +192,13 @@ class IncomingCall:
     def cancelled(self) -> bool:
         """Whether nobody waits for the answer any more."""
         return self._call.cancelled is not None
+
+    def wait_cancelled(self, timeout: Optional[float] = None) -> bool:
+        """Waits until nobody waits for the answer any more; False at the end of timeout. Not for
+        asyncio, where the handler's task is cancelled."""
+        if self._wait is None:
+            raise RuntimeError("the handler's task is cancelled: there is nothing to wait for")
+        return self._wait(timeout)
 
     @property
     def remaining(self) -> Optional[float]:
@@ -261,16 +278,16 @@ class Offers:
         if bound.kind == wire.METHOD:
             return self._method(bound)
         if bound.kind == wire.TOPIC:
-            raise StatusError(Code.UNDECLARED, "topic %s has not been declared" % bound)
+            raise StatusError(Code.UNDECLARED, "topic %s has not been declared" % (bound,))
         if bound.kind == wire.EVENT_TO_ONE and not self.listening(bound):
-            raise StatusError(Code.UNKNOWN_METHOD, "nobody listens for event %s" % bound)
+            raise StatusError(Code.UNKNOWN_METHOD, "nobody listens for event %s" % (bound,))
         return None
 
     def _method(self, bound: Bind) -> Method:
         method = self.methods.get((bound.channel, bound.name))
         if method is None:
             code = Code.UNIMPLEMENTED if bound.channel == "$" else Code.UNKNOWN_METHOD
-            raise StatusError(code, "the peer has no method %s" % bound)
+            raise StatusError(code, "the peer has no method %s" % (bound,))
         return method
 
     def admit(self, call: Exchange, running: int) -> None:

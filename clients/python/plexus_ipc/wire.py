@@ -80,13 +80,13 @@ class Frame(NamedTuple):
 def parse_frame(data: bytes) -> Frame:
     if len(data) < HEADER_SIZE:
         raise WireError("short", "frame ends early")
-    size, kind, flags, codec, words, *rest = _HEADER.unpack_from(data)
+    size, kind, flags, codec, words, id, route, source, sequence, deadline, bits = _HEADER.unpack_from(data)
     if size != len(data):
         raise WireError("length", "length field and frame differ")
     body = HEADER_SIZE + 8 * words
     if body > size:
         raise WireError("short", "frame ends early")
-    return Frame(kind, flags, codec, *rest, data[HEADER_SIZE:body], data[body:])
+    return Frame(kind, flags, codec, id, route, source, sequence, deadline, bits, data[HEADER_SIZE:body], data[body:])
 
 
 class Splitter:

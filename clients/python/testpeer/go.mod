@@ -1,0 +1,9 @@
+module github.com/plexus-ipc/plexus/clients/python/testpeer
+
+go 1.26.0
+
+require github.com/plexus-ipc/plexus v0.0.0
+
+require golang.org/x/sys v0.49.0 // indirect
+
+replace github.com/plexus-ipc/plexus => ../../..

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plexus-ipc/plexus"
+)
+
+const callHelp = `Call a method and print its answer: one line of JSON on stdout.
+
+  plexus call math/add '{"a":1,"b":2}'      # a method in the channel "math" of a hub
+  plexus call add '{"a":1,"b":2}'           # a method of a program that listens itself
+  plexus call text/upper - < letter.json    # the value from stdin
+  plexus call image/scale --raw @in.png > out.png
+  plexus call '$/channels'                  # what the hub itself offers
+
+Without a value null is sent. The exit code tells what went wrong: 1 the method failed,
+3 nobody provides it, 4 the time was up; "plexus help exit-codes" lists all.`
+
+func (a *app) call() *cobra.Command {
+	var flags valueFlags
+	var to string
+	var idempotent bool
+	var priority uint8
+	cmd := &cobra.Command{
+		Use: "call [channel/]method [json]", Short: "Call a method and print its answer", Long: callHelp,
+		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeMethods,
+	}
+	flags.add(cmd.Flags())
+	cmd.Flags().StringVar(&to, "to", "", "the id of the member to call, if not whoever provides the method")
+	cmd.Flags().BoolVar(&idempotent, "idempotent", false, "say that the call may be executed twice")
+	cmd.Flags().Uint8Var(&priority, "priority", 0, "0 (normal) to 7 (most urgent)")
+	cmd.RunE = a.verb(defaultTimeout, func(ctx context.Context, args []string) error {
+		channel, method, err := splitName(args[0])
+		if err != nil {
+			return err
+		}
+		in, err := a.argument(args, 1, flags.raw)
+		if err != nil {
+			return err
+		}
+		opts, err := flags.options()
+		if err != nil {
+			return err
+		}
+		opts = append(opts, plexus.WithPriority(priority))
+		if idempotent {
+			opts = append(opts, plexus.WithIdempotent())
+		}
+		return a.at(ctx, channel, func(_ *plexus.Client, ch *plexus.Channel) error {
+			if to != "" {
+				ch = ch.At(to)
+			}
+			out, err := plexus.Call[value](ctx, ch, method, in, opts...)
+			if err != nil {
+				return err
+			}
+			return a.formatter().value(out, flags.raw)
+		})
+	})
+	return cmd
+}

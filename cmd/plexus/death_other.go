@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build unix && !linux
+
+package main
+
+import "syscall"
+
+// dieWithParent does nothing here.
+func dieWithParent(*syscall.SysProcAttr) {}

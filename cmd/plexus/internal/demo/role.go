@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/daemon"
+	"github.com/plexus-ipc/plexus/endpoint"
+	"github.com/plexus-ipc/plexus/status"
+
+	"os"
+)
+
+// actor is a child, seen from inside.
+type actor struct {
+	task  task
+	out   io.Writer
+	lines chan struct{} // one per line that the parent sends
+}
+
+// Role plays a role until in ends. What it has to say it writes to out.
+func Role(ctx context.Context, role string, in io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lines := json.NewDecoder(in)
+	a := &actor{out: out, lines: make(chan struct{}, 16)}
+	if err := lines.Decode(&a.task); err != nil {
+		return status.Errorf(status.InvalidArgument, "demo-role is started by plexus demo: %w", err)
+	}
+	go func() { // until stdin ends, or the process does
+		defer cancel()
+		for {
+			var line json.RawMessage
+			if lines.Decode(&line) != nil {
+				return
+			}
+			a.lines <- struct{}{}
+		}
+	}()
+	play, ok := map[string]func(context.Context) error{
+		"hub": a.hub, "index": a.index, "words": a.words, "consumer": a.consumer,
+	}[role]
+	if !ok {
+		return status.Errorf(status.InvalidArgument, "there is no role %q", role)
+	}
+	if err := play(ctx); err != nil && ctx.Err() == nil {
+		a.say(note{Error: err.Error()})
+	}
+	return nil
+}
+
+// say tells the parent something. If it is gone, so are we soon.
+func (a *actor) say(n note) { _ = json.NewEncoder(a.out).Encode(n) }
+
+// await waits for the parent's next line.
+func (a *actor) await(ctx context.Context) error {
+	select {
+	case <-a.lines:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// hub is the role of the daemon.
+func (a *actor) hub(ctx context.Context) error {
+	defer os.RemoveAll(a.task.Private) // if the parent was killed
+	d, err := daemon.New(daemon.Config{Listen: []string{unixAt(a.task.Private, "hub"), "tcp://127.0.0.1:0"}})
+	if err != nil {
+		return err
+	}
+	over := make(chan error, 1)
+	go func() { over <- d.Run(ctx) }()
+	select {
+	case <-d.Ready():
+		a.say(note{Ready: true, Endpoints: d.Endpoints()})
+		return <-over
+	case err := <-over:
+		return err
+	}
+}
+
+// unixAt is the address of a socket in a folder.
+func unixAt(folder, name string) string {
+	return "unix://" + filepath.ToSlash(filepath.Join(folder, name+".sock"))
+}
+
+// provide joins the hub and listens directly, and has offer put its methods at both.
+func (a *actor) provide(ctx context.Context, name string, offer func(hub *plexus.Channel, direct *plexus.Server) (corpusDigest string, err error)) error {
+	srv, err := plexus.NewServer(&plexus.ListenOptions{ID: name})
+	if err != nil {
+		return err
+	}
+	defer srv.Close()
+	c, err := plexus.Dial(ctx, a.task.Hub, &plexus.DialOptions{ID: name})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	sum, err := offer(c.Channel(name), srv)
+	if err != nil {
+		return err
+	}
+	for _, address := range []string{unixAt(a.task.Private, name), "tcp://127.0.0.1:0"} {
+		if err := srv.Bind(ctx, address); err != nil {
+			return err
+		}
+	}
+	a.say(note{Ready: true, Endpoints: srv.Endpoints(), Digest: sum})
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-c.Done():
+		return c.Err()
+	}
+}
+
+func (a *actor) index(ctx context.Context) error {
+	return a.provide(ctx, "index", func(hub *plexus.Channel, direct *plexus.Server) (string, error) {
+		return "", newIndexer(a.task.Folder, hub, direct).offer()
+	})
+}
+
+func (a *actor) words(ctx context.Context) error {
+	return a.provide(ctx, "words", func(hub *plexus.Channel, direct *plexus.Server) (string, error) {
+		c, err := load(a.task.Folder)
+		if err != nil {
+			return "", err
+		}
+		return c.Digest, newStatistics(c).offer(hub, direct)
+	})
+}
+
+// pick returns the endpoint of a transport.
+func pick(endpoints []string, transport string) (string, error) {
+	i := slices.IndexFunc(endpoints, func(e string) bool { return strings.HasPrefix(e, transport+":") })
+	if i < 0 {
+		return "", errors.New("no " + transport + " endpoint among " + strings.Join(endpoints, " "))
+	}
+	_, err := endpoint.Parse(endpoints[i])
+	return endpoints[i], err
+}

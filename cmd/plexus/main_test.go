@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/plexus-ipc/plexus/internal/leak"
+)
+
+// watched runs the tests under watch.
+type watched struct{ m *testing.M }
+
+// Run implements testscript.TestingM.
+func (w watched) Run() int { return leak.Run(w.m) }
+
+// TestMain makes this program the command "plexus" of scripts and of tests that start
+// processes.
+func TestMain(m *testing.M) {
+	testscript.Main(watched{m}, map[string]func(){"plexus": main})
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/plexus-ipc/plexus/auth"
+	"github.com/plexus-ipc/plexus/daemon"
+	"github.com/plexus-ipc/plexus/hub"
+	"github.com/plexus-ipc/plexus/session"
+)
+
+const serveHelp = `Run a hub, until it is interrupted or stopped.
+
+  plexus serve                                          # at the name "plexus", for you alone
+  plexus serve --listen demo --listen tcp://127.0.0.1:4000 --secret-file s
+  plexus serve --listen 'unix:///run/app.sock?mode=0660&group=dev' --allow-gid 1001
+  plexus serve --listen tls://:4433 --tls-cert c.pem --tls-key k.pem --secret-file s
+
+Who may connect. At a unix address the kernel says which user a client is: you and root
+may, unless --allow-uid, --allow-gid, --allow-self or --allow-root say who instead. A tcp
+address knows no users: give a secret, which each side proves to the other without
+sending it, and across machines use tls. Without them a warning says who could come.
+
+Channels come into being with their first member, the owner. When the owner leaves, the
+channel ends for all (terminate), or the earliest other member owns it (promote).
+
+"listening on …" on stdout, a line per address, says that clients can come. SIGTERM and
+SIGINT end the hub: calls that are under way have --drain-timeout to end, and what was
+cut is told; a second signal ends it at once. A hub that was killed leaves nothing that
+the next start has to be helped with.`
+
+// serveFlags are the flags that do not go straight into the daemon's configuration.
+type serveFlags struct {
+	cfg                  daemon.Config
+	mode, ownerPolicy    string
+	uids, gids           []int
+	sids                 []string
+	allowSelf, allowRoot bool
+}
+
+func (a *app) serve() *cobra.Command {
+	var flags serveFlags
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run a hub", Long: serveHelp, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	cmd.Flags().SortFlags = false
+	flags.addListen(cmd.Flags())
+	flags.addHub(cmd.Flags())
+	flags.addLimits(cmd.Flags())
+	cmd.RunE = a.verb(0, func(ctx context.Context, _ []string) error {
+		log, err := a.logger(slog.LevelInfo)
+		if err != nil {
+			return err
+		}
+		cfg, err := a.daemonConfig(&flags, log)
+		if err != nil {
+			return err
+		}
+		d, err := daemon.New(*cfg)
+		if err != nil {
+			return err
+		}
+		return a.runDaemon(ctx, d)
+	})
+	return cmd
+}
+
+func (s *serveFlags) addListen(f *pflag.FlagSet) {
+	f.StringArrayVarP(&s.cfg.Listen, "listen", "l", nil, "address to listen at, may be repeated (default: --address)")
+	f.IntSliceVar(&s.uids, "allow-uid", nil, "users who may connect at unix addresses, by number")
+	f.IntSliceVar(&s.gids, "allow-gid", nil, "groups whose users may connect at unix addresses, by number")
+	f.StringSliceVar(&s.sids, "allow-sid", nil, "users who may connect on Windows, by security identifier")
+	f.BoolVar(&s.allowSelf, "allow-self", false, "with --allow-uid …: the hub's own user may connect, too")
+	f.BoolVar(&s.allowRoot, "allow-root", false, "with --allow-uid …: root may connect, too")
+	f.StringVar(&s.mode, "mode", "", "permission of socket paths, octal (default: 0600)")
+	f.StringVar(&s.cfg.Group, "group", "", "group of socket paths, name or number (the mode is 0660 then, unless --mode is given)")
+}
+
+func (s *serveFlags) addHub(f *pflag.FlagSet) {
+	h := &s.cfg.Hub
+	f.StringVar(&s.ownerPolicy, "owner-policy", string(hub.Terminate), "what becomes of a channel whose owner leaves: terminate or promote")
+	f.BoolVar(&h.AllowStop, "allow-stop", false, `let clients end the hub with "plexus stop"`)
+	f.IntVar(&h.DefaultQueue, "queue", hub.DefaultQueue, "messages that may wait for one subscription")
+	f.IntVar(&h.DefaultQueueBytes, "queue-bytes", hub.DefaultQueueBytes, "their bytes")
+	f.IntVar(&h.MaxQueue, "max-queue", hub.DefaultMaxQueue, "longest queue that a subscription may ask for")
+	f.IntVar(&h.MaxChannels, "max-channels", hub.DefaultMaxChannels, "channels at a time")
+	f.IntVar(&h.MaxMembersPerChannel, "max-members", hub.DefaultMaxMembers, "members of a channel")
+	f.IntVar(&h.MaxNamesPerChannel, "max-names", hub.DefaultMaxNames, "methods of a channel, and topics")
+	f.IntVar(&h.MaxChannelsPerMember, "max-places", hub.DefaultMaxPlaces, "channels that a member may be in")
+	f.IntVar(&h.MaxSubscriptionsPerMember, "max-subscriptions", hub.DefaultMaxFeeds, "subscriptions of a member")
+	f.IntVar(&h.MaxMetadata, "max-metadata", hub.DefaultMaxMetadata, "bytes of what a member says about itself")
+}
+
+func (s *serveFlags) addLimits(f *pflag.FlagSet) {
+	c := &s.cfg
+	f.IntVar(&c.MaxSessions, "max-sessions", daemon.DefaultMaxSessions, "clients that may be connected")
+	f.IntVar(&c.MaxMessage, "max-message", session.DefaultMaxMessage, "longest message, in bytes")
+	f.IntVar(&c.MaxCalls, "max-calls", session.DefaultMaxCalls, "calls that a client may have open")
+	f.IntVar(&c.MaxRoutes, "max-routes", session.DefaultMaxRoutes, "names that a client may use at a time")
+	f.IntVar(&c.StreamWindow, "stream-window", session.DefaultStreamWindow, "bytes that may be under way on a stream")
+	f.IntVar(&c.RouteWindow, "route-window", session.DefaultRouteWindow, "bytes that may be under way of one name's events or publications")
+	f.DurationVar(&c.IdleTimeout, "idle-timeout", daemon.DefaultIdleTimeout, "give up a silent client on tcp and tls after this time, 0 for never")
+	f.DurationVar(&c.DataTimeout, "data-timeout", daemon.DefaultDataTimeout, "give up a client that takes nothing after this time")
+	f.DurationVar(&c.HandshakeTimeout, "handshake-timeout", session.DefaultHandshakeTimeout, "time for a client to prove who it is")
+	f.DurationVar(&c.DrainTimeout, "drain-timeout", daemon.DefaultDrainTimeout, "time for what is under way when the hub ends")
+}
+
+// daemonConfig makes the daemon's configuration of the flags and the environment.
+func (a *app) daemonConfig(s *serveFlags, log *slog.Logger) (*daemon.Config, error) {
+	c := s.cfg
+	c.Log, c.TLS, c.Hub.ID, c.Hub.Version = log, a.tls, a.id, programVersion()
+	c.Hub.OwnerPolicy = hub.OwnerPolicy(s.ownerPolicy)
+	if len(c.Listen) == 0 {
+		c.Listen = []string{a.address}
+	}
+	if s.mode != "" {
+		mode, err := strconv.ParseUint(s.mode, 8, 9)
+		if err != nil || mode == 0 {
+			return nil, usagef("--mode %q is no octal number from 0001 to 0777", s.mode)
+		}
+		c.Mode = fs.FileMode(mode)
+	}
+	if len(s.uids)+len(s.gids)+len(s.sids) > 0 || s.allowSelf || s.allowRoot {
+		c.Allow = &auth.Allow{UIDs: s.uids, GIDs: s.gids, SIDs: s.sids, Same: s.allowSelf, Root: s.allowRoot}
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = -1
+	}
+	var err error
+	c.Secret, err = a.secret(log)
+	return &c, err
+}
+
+// readyLine is what "serve --output json" prints when clients can come.
+type readyLine struct {
+	Ready     bool     `json:"ready"`
+	ID        string   `json:"id"`
+	PID       int      `json:"pid"`
+	Endpoints []string `json:"endpoints"`
+}
+
+// endLine is what it prints at the end.
+type endLine struct {
+	Ended   bool    `json:"ended"`
+	Reason  string  `json:"reason"`
+	Cut     int     `json:"calls_cut"`
+	Seconds float64 `json:"seconds"`
+}
+
+// runDaemon runs d and tells when it is ready and how it ended.
+func (a *app) runDaemon(ctx context.Context, d *daemon.Daemon) error {
+	over := make(chan error, 1)
+	go func() { over <- d.Run(ctx) }()
+	select {
+	case err := <-over:
+		return err
+	case <-d.Ready():
+	}
+	a.announce(d)
+	var err error
+	select {
+	case err = <-over:
+	case <-a.again:
+		d.Abort()
+		err = <-over
+	}
+	if err != nil {
+		return err
+	}
+	r := d.Report()
+	if a.output == outputJSON {
+		fmt.Fprintln(a.out, mustJSON(endLine{true, r.Reason, r.Cut, r.Took.Seconds()}))
+		return nil
+	}
+	fmt.Fprintf(a.out, "ended (%s): %d sessions, %d calls cut, %v\n", r.Reason, r.Sessions, r.Cut, r.Took.Round(time.Millisecond))
+	return nil
+}
+
+func (a *app) announce(d *daemon.Daemon) {
+	if a.output == outputJSON {
+		fmt.Fprintln(a.out, mustJSON(readyLine{true, d.Hub().ID(), os.Getpid(), d.Endpoints()}))
+		return
+	}
+	for _, e := range d.Endpoints() {
+		fmt.Fprintf(a.out, "listening on %s\n", e)
+	}
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package deadletter
+
+import "sync/atomic"
+
+// Reason says why a message was dropped.
+type Reason int
+
+// The reasons.
+const (
+	QueueFull  Reason = iota // the receiver's queue was full
+	Closed                   // the receiver went while the message waited
+	TooLarge                 // longer than the receiver takes
+	Refused                  // the receiver does not want it
+	Nobody                   // there is no receiver any more
+	Undeclared               // the topic went while the publication was under way
+	Misrouted                // sent where none can be
+	reasons
+)
+
+var names = [reasons]string{"queue_full", "closed", "too_large", "refused", "nobody", "undeclared", "misrouted"}
+
+// Tally counts what becomes of messages of one sort. Messages that were offered to a
+// receiver are Offered = Delivered + dropped + Queued; Nobody, Undeclared and Misrouted
+// count others. The zero value is ready, and safe for concurrent use.
+type Tally struct {
+	Offered   atomic.Uint64 // messages × receivers
+	Delivered atomic.Uint64 // handed to the receivers' sessions
+	Queued    atomic.Int64
+	dropped   [reasons]atomic.Uint64
+}
+
+// Drop counts a message that was dropped.
+func (t *Tally) Drop(r Reason) { t.dropped[r].Add(1) }
+
+// Report adds the drops by reason, each with prefix before its name, to a map.
+func (t *Tally) Report(prefix string, to map[string]uint64) {
+	for r := range t.dropped {
+		if n := t.dropped[r].Load(); n > 0 {
+			to[prefix+names[r]] = n
+		}
+	}
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package guard answers the hub's question: may he? It judges what a member asks for by
+// itself, before anybody looks who is there: names, sizes and forms, all of which come
+// from a peer. Who may do what in a channel (passwords, access lists) will be asked here, too.
+//
+// It is pure: no goroutine, no lock, no clock. Errors are *status.Error values.
+package guard
+
+import (
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/subject"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Limits of the request of an operation.
+const (
+	MaxRequest = 16 << 10 // bytes
+	MaxDepth   = 4        // of nesting
+)
+
+// jsonCodec is codec.IDJSON, the codec of operations.
+const jsonCodec = 1
+
+// invalid turns what subject says into a status.
+func invalid(err error) error {
+	if err == nil {
+		return nil
+	}
+	return status.Errorf(status.InvalidArgument, "%w", err)
+}
+
+// Route judges the names in the meaning of a route that does not lead to an operation.
+func Route(b wire.Bind) error {
+	err := subject.ValidateChannel(b.Channel)
+	if err == nil && b.Class == wire.ClassTopic {
+		err = subject.ValidateTopic(b.Name)
+	} else if err == nil {
+		err = subject.ValidateMethod(b.Name)
+	}
+	if err == nil && b.Target != "" {
+		err = subject.ValidateMember(b.Target)
+	}
+	return invalid(err)
+}
+
+// Newcomer judges what a peer says of itself: the id it wants ("" for any), and the size of
+// its product and metadata together.
+func Newcomer(id, product string, metadata map[string]string, maxMetadata int) error {
+	size := len(product)
+	for k, v := range metadata {
+		size += len(k) + len(v)
+	}
+	if size > maxMetadata {
+		return status.Errorf(status.LimitExceeded, "product and metadata have %d bytes, the hub takes %d", size, maxMetadata)
+	}
+	if id == "" {
+		return nil
+	}
+	return invalid(subject.ValidateMember(id))
+}
+
+// Watch judges a request to watch a channel, or all: "".
+func Watch(in *operation.Place) error {
+	if in.Channel == "" {
+		return nil
+	}
+	return invalid(subject.ValidateChannel(in.Channel))
+}
+
+// Subscription judges a request to subscribe and fills in the default policy.
+func Subscription(in *operation.Subscription, maxQueue int) error {
+	err := subject.ValidateChannel(in.Channel)
+	if err == nil {
+		err = subject.ValidatePattern(in.Pattern)
+	}
+	if err != nil {
+		return invalid(err)
+	}
+	if in.Queue < 0 || in.Queue > maxQueue {
+		return status.Errorf(status.InvalidArgument, "a queue of %d messages: 0 to %d are possible", in.Queue, maxQueue)
+	}
+	switch in.Policy {
+	case "":
+		in.Policy = operation.DropOldest
+	case operation.DropOldest, operation.DropNewest, operation.Disconnect:
+	default:
+		return status.Errorf(status.InvalidArgument, "unknown policy %q: it is %s, %s or %s",
+			in.Policy, operation.DropOldest, operation.DropNewest, operation.Disconnect)
+	}
+	return nil
+}
+
+// Request judges the form of an operation's request before it is decoded.
+func Request(name string, codec uint8, payload []byte) error {
+	switch {
+	case len(payload) == 0:
+		return nil
+	case codec != jsonCodec:
+		return status.Errorf(status.InvalidArgument, "the operation %s takes JSON (codec %d), not codec %d", name, jsonCodec, codec)
+	case len(payload) > MaxRequest:
+		return status.Errorf(status.TooLarge, "the request of %s has %d bytes, %d are allowed", name, len(payload), MaxRequest)
+	case depth(payload) > MaxDepth:
+		return status.Errorf(status.InvalidArgument, "the request of %s nests deeper than %d", name, MaxDepth)
+	}
+	return nil
+}
+
+// depth returns how deep the brackets outside strings nest.
+func depth(p []byte) (deepest int) {
+	open, quoted, escaped := 0, false, false
+	for _, c := range p {
+		switch {
+		case escaped:
+			escaped = false
+		case quoted:
+			escaped, quoted = c == '\\', c != '"'
+		case c == '"':
+			quoted = true
+		case c == '{' || c == '[':
+			open++
+			deepest = max(deepest, open)
+		case c == '}' || c == ']':
+			open--
+		}
+	}
+	return deepest
+}

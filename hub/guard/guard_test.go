@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guard
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+func TestGuard(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for _, c := range []struct {
+		what string
+		err  error
+		want status.Code
+	}{
+		{"method", Route(wire.Bind{Class: wire.ClassMethod, Channel: "ch", Name: "a.b"}), status.OK},
+		{"target", Route(wire.Bind{Class: wire.ClassEvent, Channel: "ch", Name: "m", Target: "$hub"}), status.InvalidArgument},
+		{"no channel", Route(wire.Bind{Class: wire.ClassMethod, Name: "m"}), status.InvalidArgument},
+		{"reserved channel", Route(wire.Bind{Class: wire.ClassBroadcast, Channel: "$logs", Name: "m"}), status.InvalidArgument},
+		{"topic pattern", Route(wire.Bind{Class: wire.ClassTopic, Channel: "ch", Name: "a.*"}), status.InvalidArgument},
+		{"any id", Newcomer("", "p", nil, 10), status.OK},
+		{"reserved id", Newcomer("$x", "p", nil, 10), status.InvalidArgument},
+		{"much metadata", Newcomer("x", "p", map[string]string{"k": "0123456789"}, 10), status.LimitExceeded},
+		{"long product", Newcomer("x", long, nil, 10), status.LimitExceeded},
+		{"watch all", Watch(&operation.Place{}), status.OK},
+		{"watch reserved", Watch(&operation.Place{Channel: "$"}), status.InvalidArgument},
+		{"subscription", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">", Queue: 5}, 5), status.OK},
+		{"bad pattern", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">.a"}, 5), status.InvalidArgument},
+		{"long queue", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Queue: 6}, 5), status.InvalidArgument},
+		{"policy", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Policy: "x"}, 5), status.InvalidArgument},
+		{"empty request", Request("op", 9, nil), status.OK},
+		{"codec", Request("op", 2, []byte("{}")), status.InvalidArgument},
+		{"size", Request("op", 1, make([]byte, MaxRequest+1)), status.TooLarge},
+		{"depth", Request("op", 1, []byte("[[[[[")), status.InvalidArgument},
+		{"brackets in a string", Request("op", 1, []byte(`{"a":"[[[[[\"{{{{"}`)), status.OK},
+	} {
+		if got := status.CodeOf(c.err); got != c.want {
+			t.Errorf("%s: %v, want %v", c.what, c.err, c.want)
+		}
+		if e, ok := errors.AsType[*status.Error](c.err); c.err != nil && (!ok || e.Message == "") {
+			t.Errorf("%s: no sentence: %v", c.what, c.err)
+		}
+	}
+	in := operation.Subscription{Channel: "ch", Pattern: "a"}
+	if Subscription(&in, 5) != nil || in.Policy != operation.DropOldest {
+		t.Errorf("%+v", in)
+	}
+}
+
+// Whatever comes, a request is judged without a panic, and what passes does not nest deeply.
+func FuzzRequest(f *testing.F) {
+	f.Add([]byte(`{"channel":"a\"b","x":[[]]}`))
+	f.Add([]byte(`"\`))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		if Request("op", jsonCodec, p) == nil && len(p) > MaxRequest {
+			t.Fatal("too long")
+		}
+	})
+}
