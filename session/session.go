@@ -181,7 +181,8 @@ func (s *Session) lost(op string, err error) *status.Error {
 		return status.Errorf(status.Protocol, "%w", fe)
 	}
 	if errors.Is(err, io.EOF) {
-		return &status.Error{Code: status.PeerGone, Message: "the other side went away", Err: err}
+		// Not wrapping io.EOF: that is the good end of streams and subscriptions.
+		return &status.Error{Code: status.PeerGone, Message: "the other side went away", Err: io.ErrUnexpectedEOF}
 	}
 	return &status.Error{Code: status.PeerGone, Message: "the connection broke (" + op + ": " + err.Error() + ")", Err: err}
 }

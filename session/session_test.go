@@ -189,52 +189,54 @@ func TestSymmetricPeersNeverStop(t *testing.T) {
 	}
 }
 
-func TestStream(t *testing.T) {
-	count := methods{
-		"count": {call: func(c *session.Call) {
-			x, err := c.Stream()
+// streaming are methods with streams of each shape.
+var streaming = methods{
+	"count": {call: func(c *session.Call) {
+		x, err := c.Stream()
+		if err != nil {
+			c.Fail(err)
+			return
+		}
+		for i := range 10000 {
+			if err := x.Send(c.Context(), session.Message{Payload: []byte{byte(i), byte(i >> 8)}}); err != nil {
+				c.Fail(err)
+				return
+			}
+		}
+		c.Reply(session.Message{})
+	}},
+	"sum": {call: func(c *session.Call) {
+		x, _ := c.Stream()
+		n := 0
+		for {
+			item, err := x.Recv(c.Context(), nil)
+			if err == io.EOF {
+				break
+			}
 			if err != nil {
 				c.Fail(err)
 				return
 			}
-			for i := range 10000 {
-				if err := x.Send(c.Context(), session.Message{Payload: []byte{byte(i), byte(i >> 8)}}); err != nil {
-					c.Fail(err)
-					return
-				}
+			n += len(item.Payload)
+		}
+		c.Reply(session.Message{Payload: []byte{byte(n >> 16), byte(n >> 8), byte(n)}})
+	}},
+	"echoes": {call: func(c *session.Call) {
+		x, _ := c.Stream()
+		for {
+			item, err := x.Recv(c.Context(), nil)
+			if err != nil {
+				break
 			}
-			c.Reply(session.Message{})
-		}},
-		"sum": {call: func(c *session.Call) {
-			x, _ := c.Stream()
-			n := 0
-			for {
-				item, err := x.Recv(c.Context(), nil)
-				if err == io.EOF {
-					break
-				}
-				if err != nil {
-					c.Fail(err)
-					return
-				}
-				n += len(item.Payload)
-			}
-			c.Reply(session.Message{Payload: []byte{byte(n >> 16), byte(n >> 8), byte(n)}})
-		}},
-		"echoes": {call: func(c *session.Call) {
-			x, _ := c.Stream()
-			for {
-				item, err := x.Recv(c.Context(), nil)
-				if err != nil {
-					break
-				}
-				x.Send(c.Context(), session.Message{Payload: item.Payload})
-			}
-			c.Reply(session.Message{})
-		}},
-	}
+			x.Send(c.Context(), session.Message{Payload: item.Payload})
+		}
+		c.Reply(session.Message{})
+	}},
+}
+
+func TestStream(t *testing.T) {
 	eachConn(t, func(t *testing.T, d, a transport.Conn) {
-		ds, _ := pair(t, d, a, nil, &session.Config{Router: count})
+		ds, _ := pair(t, d, a, nil, &session.Config{Router: streaming})
 		x, err := ds.Route(method("count")).Open(t.Context(), wire.ServerStream, session.Message{})
 		must(t, err)
 		for i := range 10000 {

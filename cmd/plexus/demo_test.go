@@ -115,4 +115,3 @@ func roles() []string {
 	}
 	return found
 }
-

@@ -71,6 +71,7 @@ class _InRoute:
         self.error: Optional[StatusError] = None
         self.account = Account(window)
         self.last = 0
+        self.binding = 0  # the peer's number for this BIND
 
 
 class Session:
@@ -470,7 +471,7 @@ class Session:
         route.last = max(route.last, event.item.sequence)
         limit = route.account.consume(event.item.cost)
         if limit and self.state == "open" and self._in_routes.get(route.number) is route:
-            self._out.control(Frame(wire.CREDIT, route=route.number, payload=wire.pack_credit(limit, route.last)))
+            self._out.control(Frame(wire.CREDIT, route=route.number, sequence=route.binding, payload=wire.pack_credit(limit, route.last)))
 
     def ping(self, answered: Callable[[Optional[StatusError]], None]) -> int:
         """answered(None) is called when the peer has read everything sent before."""
@@ -675,11 +676,12 @@ class Session:
             raise WireError("route", "the peer bound route %d, allowed are 1 to %d" % (frame.route, self.config.max_routes))
         self._forget(frame.route << 32)
         route = self._in_routes[frame.route] = _InRoute(frame.route, bind, self.config.route_window)
+        route.binding = frame.sequence
         if bind.kind == wire.LABEL:
             return
         self._resolve(route)
         if route.error is not None and bind.kind != wire.METHOD:
-            self._out.control(Frame(wire.REVOKE, wire.END, route=frame.route, payload=wire.pack_error(route.error)))
+            self._out.control(Frame(wire.REVOKE, wire.END, route=frame.route, sequence=frame.sequence, payload=wire.pack_error(route.error)))
 
     def _resolve(self, route: _InRoute) -> None:
         bind = route.bind
