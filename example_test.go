@@ -236,18 +236,20 @@ func ExampleHandle() {
 
 // The server calls its client: a Peer is a Caller, too.
 func ExamplePeer() {
-	srv, err := plexus.Listen("mem://example-peer", nil)
-	fatal(err)
+	srv, c := served("mem://example-peer")
 	defer srv.Close()
-	ctx := context.Background()
-	c, err := plexus.Dial(ctx, "mem://example-peer", &plexus.DialOptions{ID: "alice"})
-	fatal(err)
 	defer c.Close()
-	_, err = plexus.Handle(c, "name", func(context.Context, struct{}) (string, error) { return "Alice", nil })
+	_, err := plexus.Handle(c, "name", func(context.Context, struct{}) (string, error) { return "Alice", nil })
+	fatal(err)
+	_, err = plexus.Handle(srv, "greet", func(ctx context.Context, _ struct{}) (string, error) {
+		e, _ := plexus.EnvelopeOf(ctx)
+		name, err := plexus.Call[string](ctx, srv.Peer(e.Sender), "name", struct{}{})
+		return "hello, " + name, err
+	})
 	fatal(err)
 
-	fmt.Println(plexus.Call[string](ctx, srv.Peer("alice"), "name", struct{}{}))
-	// Output: Alice <nil>
+	fmt.Println(plexus.Call[string](context.Background(), c, "greet", struct{}{}))
+	// Output: hello, Alice <nil>
 }
 
 // Options are per call: how values are encoded, how urgent it is, whether it may be done twice.

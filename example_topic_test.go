@@ -92,18 +92,23 @@ func ExampleSend() {
 	// Output: the door is open
 }
 
-// A server tells all its peers.
+// A server tells all its peers, here when one of them asks for it.
 func ExampleBroadcast() {
 	srv, c := served("mem://example-broadcast")
 	defer srv.Close()
 	defer c.Close()
-	heard := make(chan int)
-	l := plexus.On(c, "tick", func(_ context.Context, n int) { heard <- n }, nil)
+	_, err := plexus.Handle(srv, "ring", func(ctx context.Context, times int) (struct{}, error) {
+		return struct{}{}, plexus.Broadcast(ctx, srv, "bell", times)
+	})
+	fatal(err)
+	heard := make(chan int, 1)
+	l := plexus.On(c, "bell", func(_ context.Context, times int) { heard <- times }, nil)
 	defer l.Close()
 
-	fatal(plexus.Broadcast(context.Background(), srv, "tick", 7))
+	_, err = plexus.Call[struct{}](context.Background(), c, "ring", 3)
+	fatal(err)
 	fmt.Println(<-heard)
-	// Output: 7
+	// Output: 3
 }
 
 // Events that do not decode are told apart from those that do.

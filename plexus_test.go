@@ -332,10 +332,12 @@ func TestDeadline(t *testing.T) {
 }
 
 func TestBoundCallAllocatesNothing(t *testing.T) {
+	if raced {
+		t.Skip("pools forget on purpose under the race detector")
+	}
 	srv, c := connect(t, path(t), nil, nil)
 	plexus.Handle(srv, "add", add)
 	bound := plexus.Bind[Add, Sum](c, "add", plexus.WithCodec(codec.Fixed{}))
-	plexus.Handle(srv, "echo", func(_ context.Context, in []byte) ([]byte, error) { return in, nil })
 	for range 100 {
 		bound.Call(t.Context(), Add{1, 2})
 	}

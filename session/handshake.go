@@ -74,6 +74,7 @@ type handshake struct {
 	rawPeer  []byte
 	id       string
 	identity auth.Identity
+	last     *wire.Auth // the accepting side's last word, held back; nil if it was sent
 }
 
 func (h *handshake) run(ctx context.Context) error {
@@ -148,7 +149,7 @@ func (h *handshake) broken(op string, err error) error {
 		return status.Errorf(status.Protocol, "no Plexus peer: %s: %w", wire.Guess(fe.Head), err)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &status.Error{Code: status.Unavailable, Message: "the peer closed the connection during the handshake", Err: err}
+		return &status.Error{Code: status.Unavailable, Message: "the peer closed the connection during the handshake", Err: io.ErrUnexpectedEOF}
 	}
 	return &status.Error{Code: status.Unavailable, Message: "the handshake broke off (" + op + ": " + err.Error() + ")", Err: err}
 }
@@ -418,7 +419,12 @@ func (h *handshake) admit(ctx context.Context, out []byte) error {
 		}
 		h.id = id
 	}
-	return h.sendAuth(&wire.Auth{Data: out, Done: true, ID: h.id, Identity: h.identity.Name})
+	last := &wire.Auth{Data: out, Done: true, ID: h.id, Identity: h.identity.Name}
+	if h.common() != "" {
+		return h.sendAuth(last)
+	}
+	h.last = last // sent once the owner knows the session, so that the client finds it there
+	return nil
 }
 
 func (h *handshake) describePeer() Peer {
@@ -465,9 +471,19 @@ func (h *handshake) start() *Session {
 	t := newTurn(s)
 	s.role.turn.Store(t)
 	s.wg.Add(1)
+	s.out.writing.Store(true) // nothing may leave before the last AUTH
 	if h.cfg.Started != nil {
 		h.cfg.Started(s)
 	}
+	if h.last != nil {
+		if err := h.sendAuth(h.last); err != nil {
+			s.fail(err)
+		}
+	}
+	s.out.mu.Lock()
+	s.out.restLocked()
+	s.out.mu.Unlock()
+	s.flush(false)
 	go s.read(t)
 	if h.cfg.Heartbeat > 0 {
 		s.startHeart(h.cfg.Heartbeat)

@@ -171,9 +171,10 @@ func (in *inbound) close(reason *status.Error) {
 // is in no table. Nobody takes the role over.
 func (t *turn) abandon(reason *status.Error) {
 	state := t.state.Load()
+	c := t.current.Load() // that of state, if the swap succeeds
 	if state&(turnRuns|turnLost) == turnRuns && t.state.CompareAndSwap(state, state|turnLost) {
 		t.s.cfg.Gate.running.Add(1)
-		t.current.Load().Cancelled(reason)
+		c.Cancelled(reason)
 	}
 }
 

@@ -293,12 +293,12 @@ func (s *Session) errIfEnded() bool {
 // just ended. The call is entered into the table of running calls, where a CANCEL finds it.
 func (t *turn) take(state uint32) bool {
 	s := t.s
+	c := t.current.Load() // that of state, if the swap succeeds
 	s.in.mu.Lock()
 	if !t.state.CompareAndSwap(state, state|turnLost) {
 		s.in.mu.Unlock()
 		return false
 	}
-	c := t.current.Load()
 	s.in.adoptLocked(c)
 	ended := s.in.ended
 	s.in.mu.Unlock()

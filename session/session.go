@@ -235,6 +235,7 @@ func (s *Session) Drain(ctx context.Context) (cut int, err error) {
 	s.draining.Store(true)
 	s.control(wire.Header{Kind: wire.KindGoaway}, appendStatus(nil, &status.Error{Code: status.Unavailable, Message: "the other side is shutting down"}))
 	handOff(ctx)
+	s.role.turn.Load().handOff() // a handler that runs there counts as open from now on
 	for _, idle := range []<-chan struct{}{s.in.whenIdle(), s.calls.whenIdle()} {
 		select {
 		case <-idle:

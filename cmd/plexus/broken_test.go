@@ -23,6 +23,7 @@ import (
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/daemon"
+	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
@@ -64,7 +65,11 @@ func (b *bench) must(err error) {
 // path is a file of the test.
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-func (b *bench) unix() string { return "unix://" + filepath.ToSlash(b.path("s")) }
+func (b *bench) unix() string {
+	ep, err := endpoint.Unix(b.path("s"))
+	b.must(err)
+	return ep.String()
+}
 
 // write makes a file.
 func (b *bench) write(name, content string) string {

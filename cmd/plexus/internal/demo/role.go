@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,8 +16,6 @@ import (
 	"github.com/plexus-ipc/plexus/daemon"
 	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/status"
-
-	"os"
 )
 
 // actor is a child, seen from inside.
@@ -88,9 +87,14 @@ func (a *actor) hub(ctx context.Context) error {
 	}
 }
 
-// unixAt is the address of a socket in a folder.
+// unixAt is the address of a socket in a folder. A path that is no address is told by
+// whoever binds it.
 func unixAt(folder, name string) string {
-	return "unix://" + filepath.ToSlash(filepath.Join(folder, name+".sock"))
+	path := filepath.Join(folder, name+".sock")
+	if ep, err := endpoint.Unix(path); err == nil {
+		return ep.String()
+	}
+	return "unix://" + path
 }
 
 // provide joins the hub and listens directly, and has offer put its methods at both.
