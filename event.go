@@ -38,7 +38,8 @@ func Broadcast[T any](ctx context.Context, b Broadcaster, event string, v T, opt
 }
 
 // On has f called for each event of that name, or for all if it is "", one at a time and
-// in order. bad, if not nil, is told of events that do not decode. The context carries the
+// in order. In a channel of a hub it hears directed events at once, broadcasts only as a
+// member: see Channel.Join. bad, if not nil, is told of events that do not decode. The context carries the
 // Envelope and never ends.
 func On[T any](l Listener, event string, f func(ctx context.Context, v T), bad func(error), opts ...Option) *service.Listener {
 	dec := newDecoder[T](apply(opts).codec)
@@ -62,14 +63,11 @@ type Envelope struct {
 	Sender        string // member id; a hub vouches for it
 	Broadcast     bool
 	Priority      uint8
-	Headers       []Header
-	Time          time.Time // when the sender says it was sent, zero if it does not
-	Deadline      time.Time // zero for none
+	Headers       []session.Pair // in the order in which the sender added them
+	Time          time.Time      // when the sender says it was sent, zero if it does not
+	Deadline      time.Time      // zero for none
 	Session       *session.Session
 }
-
-// Header is a key and a value that the sender has added.
-type Header struct{ Key, Value string }
 
 // EnvelopeOf returns the envelope of what a handler's or listener's context belongs to. It
 // costs nothing to those that do not ask.
@@ -88,12 +86,8 @@ func EnvelopeOf(ctx context.Context) (Envelope, bool) {
 }
 
 func envelope(in *session.Incoming) Envelope {
-	e := Envelope{
+	return Envelope{
 		Channel: in.Bind.Channel, Name: in.Bind.Name, Sender: in.Sender(), Priority: in.Header.Priority(),
-		Time: session.Timestamp(in.Ext), Session: in.Session,
+		Headers: session.Headers(in.Ext), Time: session.Timestamp(in.Ext), Session: in.Session,
 	}
-	for _, p := range session.Headers(in.Ext) {
-		e.Headers = append(e.Headers, Header{p.Key, p.Value})
-	}
-	return e
 }

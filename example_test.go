@@ -334,9 +334,3 @@ func ExampleJoin() {
 	// alice map[]
 	// bob map[role:guest]
 }
-
-// What can be dialled and listened to without a transport of one's own.
-func ExampleSchemes() {
-	fmt.Println(plexus.Schemes())
-	// Output: [mem stdio tcp tls unix unixgram unixpacket]
-}

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/plexus-ipc/plexus/auth"
@@ -31,9 +30,6 @@ type Client = client.Client
 
 // Channel is a handle on a channel of a hub, or on the direct peer itself.
 type Channel = service.Channel
-
-// Peer is a client of a Server, as the server sees it.
-type Peer = server.Peer
 
 // DialOptions tune Dial. nil and the zero value are useful.
 type DialOptions struct {
@@ -194,7 +190,7 @@ func Join(ctx context.Context, s *Server, o *DialOptions) (*Client, error) {
 	}
 	cfg := client.Config{Session: o.Session, Dial: func(context.Context) (transport.Conn, error) {
 		near, far := mem.Pipe()
-		s.wg.Go(func() { s.ServeConn(far, true) })
+		s.wg.Go(func() { _ = s.ServeConn(far, true) }) // the client is told as well
 		return near, nil
 	}}
 	o.introduce(&cfg.Session)
@@ -284,7 +280,7 @@ func (s *Server) Bind(ctx context.Context, address string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ends = append(s.ends, l.Endpoint())
-	s.wg.Go(func() { s.Server.Serve(l) })
+	s.wg.Go(func() { _ = s.Server.Serve(l) }) // fails only if the server was closed meanwhile
 	return nil
 }
 
@@ -354,6 +350,3 @@ func orString(v *string, s string) {
 		*v = s
 	}
 }
-
-// Schemes lists what the standard set can dial and listen to.
-func Schemes() []string { return slices.Clone(standard().Schemes()) }

@@ -65,7 +65,7 @@ func (s *SharedSecret) Warning() string {
 }
 
 // Format writes a placeholder for every verb.
-func (s *SharedSecret) Format(f fmt.State, _ rune) { io.WriteString(f, "secret(not shown)") }
+func (s *SharedSecret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "secret(not shown)") }
 
 // Name returns "secret".
 func (s *SharedSecret) Name() string { return nameSecret }

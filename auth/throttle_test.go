@@ -14,11 +14,12 @@ func at(d time.Duration) time.Time { return time.Unix(1_000_000, 0).Add(d) }
 func TestThrottleDoubles(t *testing.T) {
 	var th Throttle
 	now := at(0)
-	for i, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000} {
-		if got := th.Failed("uid:1", now); got != want*time.Millisecond {
-			t.Fatalf("failure %d: %v, want %v ms", i+1, got, want)
+	for i, ms := range []int{100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000} {
+		want := time.Duration(ms) * time.Millisecond
+		if got := th.Failed("uid:1", now); got != want {
+			t.Fatalf("failure %d: %v, want %v", i+1, got, want)
 		}
-		now = now.Add(want * time.Millisecond)
+		now = now.Add(want)
 	}
 	if got := th.Failed("uid:2", now); got != 100*time.Millisecond {
 		t.Errorf("somebody else: %v", got)

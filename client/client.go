@@ -117,11 +117,21 @@ func (c *Client) begin(ctx context.Context) (*attempt, error) {
 	if c.dial != nil {
 		return c.dial, nil
 	}
+	if s := c.cur.Load(); s != nil { // made since the caller looked
+		return made(ctx, s), nil
+	}
 	dial, cancel := context.WithCancel(ctx)
 	a := &attempt{done: make(chan struct{}), cancel: cancel, lender: ctx}
 	c.dial = a
 	c.wg.Go(func() { c.connect(dial, a) })
 	return a, nil
+}
+
+// made returns an attempt that has succeeded.
+func made(ctx context.Context, s *session.Session) *attempt {
+	a := &attempt{done: make(chan struct{}), lender: ctx, s: s}
+	close(a.done)
+	return a
 }
 
 // connect makes the connection of an attempt.

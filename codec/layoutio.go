@@ -132,7 +132,8 @@ func (l *layout) decodeFlat(data []byte, p unsafe.Pointer) bool {
 	for i := range l.steps {
 		s := &l.steps[i]
 		q := unsafe.Add(p, s.off)
-		used, ok := 0, true
+		var used int
+		ok := true
 		switch s.kind {
 		case stepCopy:
 			used = copy(unsafe.Slice((*byte)(q), s.n), data)

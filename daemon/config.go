@@ -121,7 +121,7 @@ func (c *Config) session() session.Config {
 		HandshakeTimeout: c.HandshakeTimeout, DataTimeout: c.DataTimeout, Heartbeat: -1,
 	}
 	if c.IdleTimeout > 0 {
-		s.Heartbeat = c.IdleTimeout / 3 // after one silent period it pings, after two more it gives up
+		s.Heartbeat = c.IdleTimeout / 4 // a session pings after one silent period and gives up after three more
 	}
 	return s
 }

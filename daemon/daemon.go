@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -113,9 +114,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return status.Errorf(status.FailedPrecondition, "the daemon has been run already: make a new one")
 	}
 	if err := d.bind(ctx); err != nil {
-		d.hub.Close()
-		d.srv.Close()
-		return err
+		return errors.Join(err, d.hub.Close(), d.srv.Close())
 	}
 	d.log.Info("hub is ready", "hub", d.hub.ID(), "endpoints", d.Endpoints())
 	close(d.ready)
@@ -164,7 +163,9 @@ func (d *Daemon) end(reason string, drain time.Duration) {
 	ctx, cancel := context.WithTimeout(d.life, drain)
 	defer cancel()
 	cut, _ := d.hub.Drain(ctx)
-	d.srv.Close()
+	if err := d.srv.Close(); err != nil {
+		d.log.Warn("a listener did not close well", "error", err.Error())
+	}
 	d.mu.Lock()
 	d.report = Report{Reason: reason, Sessions: sessions, Cut: cut, Took: time.Since(began), Aborted: d.life.Err() != nil}
 	d.mu.Unlock()

@@ -32,7 +32,7 @@ func (e Endpoint) dapperArgs() ([]string, error) {
 	case e.scheme == "npipe" && e.host == ".":
 		return []string{"--ipc", "pipe", "--ipc-pipe", e.Address()}, nil
 	}
-	return nil, errors.New("Dapper knows tcp, unix paths and pipes of this machine only")
+	return nil, errors.New("the Dapper spelling knows tcp, unix paths and pipes of this machine only")
 }
 
 // FromDapperArgs finds --ipc and its companions in the arguments of a process, as

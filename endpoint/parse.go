@@ -116,7 +116,7 @@ func (p *parts) splitBody(rest string) (err error) {
 	switch p.scheme.shape {
 	case shapeNone:
 		if rest != "" && rest != "//" {
-			return fmt.Errorf("%s: takes no address; write just %s:", p.scheme.name, p.scheme.name)
+			return fmt.Errorf("%s: takes no address; write just \"%s:\"", p.scheme.name, p.scheme.name)
 		}
 		return nil
 	case shapeAuto:

@@ -39,8 +39,10 @@ func TestIDs(t *testing.T) {
 	}
 	_, err = h.tryJoin("", &session.Config{Metadata: map[string]string{"k": strings.Repeat("x", 100)}})
 	wantCode(t, err, status.LimitExceeded)
+	gone := make(chan struct{})
+	p.hubs.OnEnd(func(error) { close(gone) }) // after the hub's own
 	p.s.Close()
-	<-p.hubs.Done()
+	<-gone
 	h.join("wanted", nil)
 }
 

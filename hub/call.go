@@ -90,7 +90,7 @@ func (h *Hub) find(b wire.Bind) (*offer, error) {
 func (o *offer) lost(err error) error {
 	e := status.Convert(err)
 	switch {
-	case err == o.m.s.Err(): // the very value: the session has ended
+	case err == o.m.s.Err(): //nolint:errorlint // the very value: the session has ended
 		return &status.Error{Code: status.PeerGone, Message: "the provider of " + o.String() + " went away: " + e.Message}
 	case e.Remote:
 		return e // the provider's own words

@@ -208,12 +208,17 @@ func TestCancelReachesTheProvider(t *testing.T) {
 		p := h.join("p", router(map[string]func(*session.Call){"block": block(running)}))
 		p.provide("ch", "block")
 		c := h.join("c", nil)
+		r := c.s.Route(method("ch", "block"))
+		end := make(finals, 2)
 		for range 20 {
-			call := c.s.Route(method("ch", "block")).Go(t.Context(), session.Message{})
+			id, err := r.Start(t.Context(), session.Message{}, end)
+			must(t, err)
 			<-running
-			call.Cancel()
-			_, err := call.Wait(patience(t)) // the final frame came, from the provider
-			wantCode(t, err, status.Cancelled)
+			r.Cancel(id)
+			wantCode(t, <-end, status.Cancelled) // the final frame came, from the provider
+		}
+		if len(end) != 0 {
+			t.Fatal("a call has ended twice")
 		}
 		if n := c.s.Stats().Pending + c.hubs.Stats().Inbound + p.hubs.Stats().Pending; n != 0 {
 			t.Fatalf("%d calls are left", n)

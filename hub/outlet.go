@@ -179,7 +179,7 @@ func (o *outlet) start(first session.Message) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.closed {
-		o.to.try(first, nil) // there is credit for the first; if the session has ended, others find it, too
+		_, _ = o.to.try(first, nil) // there is credit for the first; if the session has ended, others find it, too
 		o.ready = true
 		o.pumpLocked()
 	}

@@ -181,7 +181,7 @@ func (s *Server) begin(conn transport.Conn, heartbeat bool) bool {
 		} else if base.Heartbeat == 0 {
 			base.Heartbeat = DefaultHeartbeat
 		}
-		s.shake(conn, base)
+		_ = s.shake(conn, base) // it has logged it and told the peer
 		<-s.slots
 	})
 	return true

@@ -292,6 +292,26 @@ func openOperation(ctx context.Context, s *session.Session, op string, request a
 	return x, nil
 }
 
+// Join makes this side a member of the hub's channel, which is made if need be: it gets its
+// broadcasts and is listed. Offering a method or declaring a topic joins, too.
+func (c *Channel) Join(ctx context.Context) (operation.Joined, error) {
+	var j operation.Joined
+	err := c.Operate(ctx, operation.Join, operation.Place{Channel: c.name}, &j)
+	return j, err
+}
+
+// Leave ends the membership, and what this side offers in the channel.
+func (c *Channel) Leave(ctx context.Context) error {
+	return c.Operate(ctx, operation.Leave, operation.Place{Channel: c.name}, nil)
+}
+
+// Members lists the members of the hub's channel, or the peers of a direct server.
+func (c *Channel) Members(ctx context.Context) ([]operation.Member, error) {
+	var list operation.MemberList
+	err := c.Operate(ctx, operation.Members, operation.Place{Channel: c.name}, &list)
+	return list.Members, err
+}
+
 // Watch returns the stream of a channel's notices, see NextNotice.
 func (c *Channel) Watch(ctx context.Context) (*session.Stream, error) {
 	s, err := c.source.Session(ctx)

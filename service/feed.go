@@ -36,6 +36,7 @@ type feed struct {
 	queue   []queuedItem
 	dropped uint64 // and not told yet
 	sending bool
+	again   bool // send was called while somebody was sending
 	closed  bool
 }
 
@@ -201,11 +202,13 @@ func (f *feed) send() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.sending {
+		f.again = true // there may be credit since the other one looked
 		return
 	}
 	f.sending = true
 	sent := false
-	for f.sendOneLocked() {
+	for f.sendOneLocked() || f.again {
+		f.again = false
 		sent = true
 	}
 	f.sending = false

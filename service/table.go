@@ -189,7 +189,7 @@ func (t *Table) EndSubscriptions() {
 	t.mu.Unlock()
 	for _, f := range feeds {
 		if f.local != nil {
-			f.local.Close()
+			_ = f.local.Close()
 			continue
 		}
 		f.end(&status.Error{Code: status.Unavailable, Message: "the publisher is closing"})

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
 )
 
@@ -165,12 +166,16 @@ func (p *Pending) Wait(ctx context.Context) (Reply, error) {
 	}
 }
 
-// Cancel tells the peer that the answer is not wanted any more. The call then ends with
-// status.Cancelled, or with its answer if that was faster.
+// Cancel gives the call up: the peer is told, and the call ends at once with
+// status.Cancelled, or with its answer if that was faster. It is called at most once.
 func (p *Pending) Cancel() {
 	select {
 	case <-p.done:
+		return
 	default:
+	}
+	if p.r.s.calls.abandon(p.id) {
 		p.r.Cancel(p.id)
+		p.Final(nil, &status.Error{Code: status.Cancelled, Message: "the caller gave up"})
 	}
 }

@@ -391,7 +391,7 @@ func (h *handshake) throttle(ctx context.Context, origin string) error {
 // failed delays the answer to a failed attempt.
 func (h *handshake) failed(ctx context.Context, origin string) {
 	if h.cfg.Throttle != nil {
-		sleep(ctx, h.cfg.Throttle.Failed(origin, time.Now()))
+		_ = sleep(ctx, h.cfg.Throttle.Failed(origin, time.Now()))
 	}
 }
 
@@ -442,7 +442,7 @@ func (h *handshake) refuse(err error) {
 	if h.rawMine == nil {
 		out = wire.AppendPreface(out, wire.Preface{Major: wire.Major, Minor: wire.Minor})
 	}
-	h.conn.Send(wire.AppendFrame(out, wire.Header{Kind: wire.KindGoaway, Flags: wire.FlagEnd}, nil, appendStatus(nil, e)))
+	_ = h.conn.Send(wire.AppendFrame(out, wire.Header{Kind: wire.KindGoaway, Flags: wire.FlagEnd}, nil, appendStatus(nil, e)))
 }
 
 // start makes the session out of a handshake that has succeeded.

@@ -48,7 +48,7 @@ func (c *Call) Reply(m Message) error {
 
 // Fail answers the call with an error.
 func (c *Call) Fail(err error) {
-	c.finish(wire.Header{Kind: wire.KindFail, Flags: wire.FlagEnd, ID: c.ID}, nil, appendStatus(nil, status.Convert(err)))
+	_ = c.finish(wire.Header{Kind: wire.KindFail, Flags: wire.FlagEnd, ID: c.ID}, nil, appendStatus(nil, status.Convert(err)))
 }
 
 func (c *Call) finish(h wire.Header, ext, payload []byte) error {

@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/plexus-ipc/plexus/status"
@@ -34,7 +35,7 @@ func (x *Stream) Reply(ctx context.Context) (Reply, error) {
 			return reply, nil
 		}
 		_, ok, err2 := x.next(nil)
-		if ok || err2 != nil && err2 != io.EOF {
+		if ok || err2 != nil && !errors.Is(err2, io.EOF) {
 			continue
 		}
 		x.s.flush(false)

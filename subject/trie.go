@@ -130,7 +130,7 @@ func (n *node[T]) remove(pattern string, value T) bool {
 	if child == nil {
 		return false
 	}
-	removed := false
+	var removed bool
 	if more {
 		removed = child.remove(rest, value)
 	} else {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -47,6 +48,9 @@ func (a *app) dial(ctx context.Context) (*plexus.Client, error) {
 	}
 	return c, err
 }
+
+// done closes what is used no more. What was to be said about it has been said.
+func done(c io.Closer) { c.Close() }
 
 // secret returns the shared secret, nil if there is none.
 func (a *app) secret(log *slog.Logger) ([]byte, error) {

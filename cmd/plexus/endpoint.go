@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -84,11 +83,9 @@ func (a *app) describe(e endpoint.Endpoint, spelling endpoint.Spelling) parsedEn
 }
 
 func printEndpoint(w io.Writer, p *parsedEndpoint) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer t.Flush()
 	row := func(name, v string) {
 		if v != "" {
-			fmt.Fprintf(t, "%s\t%s\n", name, v)
+			fmt.Fprintf(w, "%s\t%s\n", name, v)
 		}
 	}
 	row("endpoint", p.Endpoint)

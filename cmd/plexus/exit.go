@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -129,11 +128,9 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 func exitCodesTopic() *cobra.Command {
 	var b strings.Builder
 	b.WriteString("Plexus ends with one of these exit codes, which scripts can rely on:\n\n")
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range exitTable() {
-		fmt.Fprintf(w, "  %d\t%s\n", row.exit, row.meaning)
+		fmt.Fprintf(&b, "  %-4d%s\n", row.exit, row.meaning)
 	}
-	w.Flush()
 	b.WriteString("\nWhich status has which:\n\n")
 	for _, row := range exitTable() {
 		var names []string

@@ -69,6 +69,8 @@ func (a *app) hint(e *status.Error) string {
 		return `"plexus stream" takes streams, "plexus call" single answers`
 	case status.PeerGone:
 		return "look whether it took effect before you try again"
+	case status.Unsupported:
+		return `"plexus version" lists the schemes that there are here`
 	case status.AlreadyExists:
 		if e.Remote && strings.Contains(e.Message, "provided by") {
 			return `see "plexus members CHANNEL"`

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -13,8 +14,14 @@ import (
 // watched runs the tests under watch.
 type watched struct{ m *testing.M }
 
+// quickExit spares each process that was built with -race a second of sleep at its end.
+const quickExit = "atexit_sleep_ms=0"
+
 // Run implements testscript.TestingM.
-func (w watched) Run() int { return leak.Run(w.m) }
+func (w watched) Run() int {
+	os.Setenv("GORACE", quickExit)
+	return leak.Run(w.m)
+}
 
 // TestMain makes this program the command "plexus" of scripts and of tests that start
 // processes.

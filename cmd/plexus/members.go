@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,15 +46,13 @@ func (a *app) members() *cobra.Command {
 }
 
 func printMembers(w io.Writer, list *operation.MemberList) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer t.Flush()
-	fmt.Fprintln(t, "ID\tOWNER\tIDENTITY\tAGE\tMETHODS\tTOPICS")
+	fmt.Fprintln(w, "ID\tOWNER\tIDENTITY\tAGE\tMETHODS\tTOPICS")
 	for _, m := range list.Members {
 		owner := "-"
 		if m.Owner {
 			owner = "owner"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, owner, orDash(m.Identity), age(m.Age),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, owner, orDash(m.Identity), age(m.Age),
 			orDash(strings.Join(m.Methods, " ")), orDash(strings.Join(m.Topics, " ")))
 	}
 }

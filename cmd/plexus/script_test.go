@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 			}
 			e.Defer(remove)
 			e.Setenv("XDG_RUNTIME_DIR", dir)
-			e.Setenv("RUN", dir)
+			e.Setenv("GORACE", quickExit)
 			e.Values[key] = make(map[string]*process)
 			return nil
 		},

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -34,9 +33,7 @@ func (a *app) status() *cobra.Command {
 }
 
 func printStatus(w io.Writer, st *operation.HubStatus) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	defer t.Flush()
-	row := func(name string, v any) { fmt.Fprintf(t, "%s\t%v\n", name, v) }
+	row := func(name string, v any) { fmt.Fprintf(w, "%s\t%v\n", name, v) }
 	row(st.Kind, orDash(st.ID))
 	row("version", orDash(st.Version))
 	row("pid", st.PID)

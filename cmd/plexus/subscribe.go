@@ -63,7 +63,7 @@ func (a *app) printPublications(ctx context.Context, ch *plexus.Channel, pattern
 	if err != nil {
 		return err
 	}
-	defer sub.Close()
+	defer done(sub)
 	a.say("subscribed to %s", joinName(ch.Name(), pattern))
 	out := a.formatter()
 	for n := 1; ; n++ {

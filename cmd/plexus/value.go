@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"text/tabwriter"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
@@ -190,12 +191,14 @@ func (f *formatter) message(m message, payload []byte) error {
 	return err
 }
 
-// object prints an answer of many fields: in JSON, or by a function as text.
+// object prints an answer of many fields: in JSON, or by a function as text, whose tabs
+// make columns.
 func (f *formatter) object(v any, text func(w io.Writer)) error {
 	if f.json {
 		_, err := fmt.Fprintln(f.w, mustJSON(v))
 		return err
 	}
-	text(f.w)
-	return nil
+	t := tabwriter.NewWriter(f.w, 0, 0, 2, ' ', 0)
+	text(t)
+	return t.Flush()
 }

@@ -8,10 +8,14 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/transport/mem"
+	"github.com/plexus-ipc/plexus/transport/socket"
+	"github.com/plexus-ipc/plexus/transport/stdio"
 )
 
 func (a *app) version() *cobra.Command {
@@ -19,10 +23,11 @@ func (a *app) version() *cobra.Command {
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: a.verb(0, func(context.Context, []string) error {
 			v := map[string]any{
-				"version": programVersion(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "schemes": plexus.Schemes(),
+				"version": programVersion(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "schemes": schemes(),
 			}
 			return a.formatter().object(v, func(w io.Writer) {
 				fmt.Fprintf(w, "plexus %s (%s, %s/%s)\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				fmt.Fprintln(w, "schemes:", strings.Join(schemes(), " "))
 			})
 		}),
 	}
@@ -35,4 +40,9 @@ func programVersion() string {
 		return "(devel)"
 	}
 	return info.Main.Version
+}
+
+// schemes lists what the standard set can dial and listen to.
+func schemes() []string {
+	return transport.NewSet(socket.New(), mem.New(), stdio.NewTransport()).Schemes()
 }

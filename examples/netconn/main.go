@@ -55,7 +55,7 @@ func serve(ctx context.Context, streams transport.StreamTransport, ep endpoint.E
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "you asked for", r.URL.Path)
 	})}
-	defer context.AfterFunc(ctx, func() { srv.Close() })()
+	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
 	// The listener knows its real address, as those of Plexus do.
 	fmt.Println("listening on", l.(interface{ Endpoint() endpoint.Endpoint }).Endpoint())
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

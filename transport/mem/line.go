@@ -4,6 +4,7 @@ package mem
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -214,7 +215,7 @@ func (l *line) atEndLocked() error {
 	if l.bad != nil {
 		return l.bad
 	}
-	if l.end == io.EOF && l.have > 0 {
+	if errors.Is(l.end, io.EOF) && l.have > 0 {
 		return io.ErrUnexpectedEOF
 	}
 	return l.end

@@ -120,7 +120,7 @@ func (c *packetConn) read() error {
 // tryRead reads a packet without blocking; false makes the runtime wait and call again.
 func (c *packetConn) tryRead(fd uintptr) bool {
 	n, err := readOnce(int(fd), c.in.space())
-	if err == syscall.EAGAIN {
+	if err == syscall.EAGAIN { //nolint:errorlint // a bare errno, on the hot path
 		c.in.idle()
 		return false
 	}

@@ -48,7 +48,7 @@ func (s *rawStream) read() error {
 // tryRead reads once without blocking; false makes the runtime wait and call again.
 func (s *rawStream) tryRead(fd uintptr) bool {
 	n, err := readOnce(int(fd), s.fr.Space())
-	if err == syscall.EAGAIN {
+	if err == syscall.EAGAIN { //nolint:errorlint // a bare errno, on the hot path
 		s.fr.Idle()
 		return false
 	}

@@ -36,7 +36,7 @@ func (a *actor) consumer(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer cl.Close()
+		defer done(cl)
 		u.index, u.words = cl.Channel("index"), cl.Channel("words")
 		if err := u.index.Operate(ctx, operation.Join, operation.Place{Channel: "index"}, nil); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (a *actor) consumer(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			defer cl.Close()
+			defer done(cl)
 			*to.ch = cl.Channel("")
 		}
 	}
@@ -66,7 +66,7 @@ func (u *user) use(ctx context.Context, a *actor) error {
 	}
 	a.say(note{Ready: true, Digest: u.c.Digest})
 	u.run("subscribe", func(r *Row, m *meter) error { return u.follow(ctx, sub, r, m) })
-	sub.Close()
+	done(sub)
 	a.say(note{Ready: true})
 	if err := a.await(ctx); err != nil {
 		return err
@@ -254,7 +254,7 @@ func (u *user) upload(ctx context.Context, r *Row, m *meter) error {
 	if err != nil {
 		return err
 	}
-	defer up.Close()
+	defer done(up)
 	for _, line := range uploadLines(u.c) {
 		began := time.Now()
 		if err := up.Send(ctx, line); err != nil {
@@ -273,7 +273,7 @@ func (u *user) lookup(ctx context.Context, r *Row, m *meter) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer done(d)
 	words := sampleWords()
 	for i := range lookups {
 		w := words[i%len(words)]
@@ -301,7 +301,7 @@ func (u *user) errors(ctx context.Context, _ *Row, m *meter) error {
 		err := f()
 		m.since(began)
 		if code := status.CodeOf(err); code != want && code != also {
-			return fmt.Errorf("%v came where %s was due", err, want)
+			return fmt.Errorf("%w came where %s was due", err, want.String())
 		}
 		return nil
 	}

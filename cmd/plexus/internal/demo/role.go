@@ -56,6 +56,9 @@ func Role(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 	return nil
 }
 
+// done closes what is used no more.
+func done(c io.Closer) { c.Close() }
+
 // say tells the parent something. If it is gone, so are we soon.
 func (a *actor) say(n note) { _ = json.NewEncoder(a.out).Encode(n) }
 
@@ -103,12 +106,12 @@ func (a *actor) provide(ctx context.Context, name string, offer func(hub *plexus
 	if err != nil {
 		return err
 	}
-	defer srv.Close()
+	defer done(srv)
 	c, err := plexus.Dial(ctx, a.task.Hub, &plexus.DialOptions{ID: name})
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer done(c)
 	sum, err := offer(c.Channel(name), srv)
 	if err != nil {
 		return err

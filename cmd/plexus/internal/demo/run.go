@@ -215,7 +215,7 @@ func (d *director) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
+	defer done(cl)
 	b, err := plexus.Call[built](ctx, cl.Channel("index"), "build", struct{}{})
 	if err == nil && b.Digest != d.c.Digest {
 		err = errChanged
