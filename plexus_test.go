@@ -291,6 +291,14 @@ func TestLazyDial(t *testing.T) {
 	wg.Wait()
 }
 
+func TestOnePeerByAddress(t *testing.T) {
+	address := path(t)
+	connect(t, address+"?one=1", nil, nil)
+	if _, err := plexus.Dial(t.Context(), address, nil); !errors.Is(err, status.Busy) {
+		t.Fatal(err)
+	}
+}
+
 func TestServerGone(t *testing.T) {
 	srv, c := connect(t, path(t), nil, nil)
 	started := make(chan struct{})

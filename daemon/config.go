@@ -95,8 +95,12 @@ func orDuration(v *time.Duration, def time.Duration) {
 // check refuses what can be seen to be wrong before anything is opened.
 func (c *Config) check() error {
 	for _, address := range c.Listen {
-		if _, err := endpoint.Parse(address); err != nil {
+		ep, err := endpoint.Parse(address)
+		if err != nil {
 			return status.Errorf(status.InvalidArgument, "%w", err)
+		}
+		if ep.Scheme() == "tls" && c.TLS.Cert == "" {
+			return status.Errorf(status.InvalidArgument, "a hub at %s needs a certificate and its key: name their files (--tls-cert, --tls-key)", ep)
 		}
 	}
 	if p := c.Hub.OwnerPolicy; p != "" && p != hub.Terminate && p != hub.Promote {

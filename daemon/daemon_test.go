@@ -309,6 +309,7 @@ func TestNewRefuses(t *testing.T) {
 		{"empty secret", daemon.Config{Secret: []byte{}}, "the secret is empty"},
 		{"no secret file", daemon.Config{SecretFile: filepath.Join(dir, "none")}, "cannot be read"},
 		{"half a certificate", daemon.Config{TLS: daemon.TLSFiles{Cert: "c"}}, "needs its key"},
+		{"tls without a certificate", daemon.Config{Listen: []string{"tls://127.0.0.1:0"}}, "needs a certificate"},
 		{"no CA file", daemon.Config{TLS: daemon.TLSFiles{CA: filepath.Join(dir, "none")}}, "cannot be read"},
 	} {
 		if _, err := daemon.New(c.cfg); !errors.Is(err, status.InvalidArgument) || !strings.Contains(err.Error(), c.want) {

@@ -54,7 +54,7 @@
 //
 //	mode=0660    permission bits of what is created   unix*, shm, mmap, mq, drop, auto
 //	group=dev    group that what is created belongs to             (the same schemes)
-//	one=1        accept one connection, then stop listening
+//	one=1        a listener takes one peer at a time and tells others that it is busy
 //	             unix, unixpacket, shm, tcp, tls, noise+tcp, npipe, auto
 //
 // ws and wss keep every option, because it belongs to the URL that the server

@@ -43,7 +43,8 @@ type Config struct {
 	// finished their handshake. What is beyond waits in the backlog (handshakes) or is
 	// told status.LimitExceeded.
 	MaxSessions, MaxHandshakes int
-	// One makes a server of one peer: others are told status.Busy.
+	// One makes a server of one peer: others are told status.Busy. The option one=1 of an
+	// endpoint does the same for those who come by it.
 	One bool
 	// Log takes what is worth a line; nil discards it.
 	Log *slog.Logger
@@ -129,7 +130,7 @@ func (s *Server) Serve(l transport.Listener) error {
 			continue
 		}
 		pause.reset()
-		if !s.begin(conn, heartbeatOf(l)) {
+		if !s.begin(conn, l) {
 			<-s.slots
 			conn.Close()
 			return nil
@@ -167,7 +168,7 @@ func (s *Server) leave(l transport.Listener) {
 }
 
 // begin shakes hands on a goroutine of its own. The token is given back at its end.
-func (s *Server) begin(conn transport.Conn, heartbeat bool) bool {
+func (s *Server) begin(conn transport.Conn, l transport.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -176,12 +177,13 @@ func (s *Server) begin(conn transport.Conn, heartbeat bool) bool {
 	s.pending[conn] = struct{}{}
 	s.wg.Go(func() {
 		base := s.cfg.Session
-		if !heartbeat {
+		if !heartbeatOf(l) {
 			base.Heartbeat = 0
 		} else if base.Heartbeat == 0 {
 			base.Heartbeat = DefaultHeartbeat
 		}
-		_ = s.shake(conn, base) // it has logged it and told the peer
+		option, _ := l.Endpoint().Option("one")
+		_ = s.shake(conn, base, s.cfg.One || option == "1") // it has logged it and told the peer
 		<-s.slots
 	})
 	return true
@@ -206,15 +208,16 @@ func (s *Server) ServeConn(conn transport.Conn, trusted bool) error {
 	if trusted {
 		base.Auth, base.AuthFor, base.Throttle = auth.Chain{}, nil, nil
 	}
-	return s.shake(conn, base)
+	return s.shake(conn, base, s.cfg.One)
 }
 
-func (s *Server) shake(conn transport.Conn, base session.Config) error {
+// shake shakes hands. With one, a second peer is refused.
+func (s *Server) shake(conn transport.Conn, base session.Config, one bool) error {
 	a := s.cfg.Admission(base)
 	defer a.Release()
 	admit := a.Config.Admit
 	a.Config.Admit = func(ctx context.Context, p session.Peer) (string, error) {
-		if err := s.room(); err != nil {
+		if err := s.room(one); err != nil {
 			return "", err
 		}
 		return admit(ctx, p)
@@ -261,10 +264,10 @@ func (s *Server) free(id string) {
 }
 
 // room refuses a session too many.
-func (s *Server) room() error {
+func (s *Server) room(one bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cfg.One && len(s.sessions) > 0 {
+	if one && len(s.sessions) > 0 {
 		return &status.Error{Code: status.Busy, Message: "this endpoint serves one peer and has one"}
 	}
 	if len(s.sessions) >= s.cfg.MaxSessions {

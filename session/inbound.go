@@ -104,7 +104,6 @@ func (in *inbound) removeLocked(id uint32) (entry, bool) {
 	old := *e
 	*e = entry{}
 	in.count--
-	in.notifyLocked()
 	return old, true
 }
 

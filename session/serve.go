@@ -55,25 +55,28 @@ func (c *Call) finish(h wire.Header, ext, payload []byte) error {
 	if c.detached || c.finished.Swap(true) {
 		return status.Errorf(status.FailedPrecondition, "the call has been answered or detached already")
 	}
-	inline := c.t.state.Load()&turnLost == 0 && c.stream == nil
-	if !inline {
-		c.s.in.remove(c)
+	if c.t.state.Load()&turnLost == 0 && c.stream == nil {
+		c.s.later(h, ext, payload) // the reader flushes when it has read all that is there
+		return nil
 	}
-	c.s.later(h, ext, payload)
-	if !inline {
-		c.s.flush(c.s.cfg.Gate.Running() > 1)
-	}
+	c.s.conclude(c, h, ext, payload)
+	c.s.flush(c.s.cfg.Gate.Running() > 1)
 	return nil
 }
 
-// remove takes a call that is being answered out of the table.
-func (in *inbound) remove(c *Call) {
+// conclude takes a call out of the table and appends its final frame, in one step: once
+// the table is empty the answers are on their way, which Drain relies on, and once the
+// peer has an answer its id is free.
+func (s *Session) conclude(c *Call, h wire.Header, ext, payload []byte) {
+	in := &s.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if c.entered {
 		in.removeLocked(c.ID)
 		c.entered = false
 	}
+	s.later(h, ext, payload)
+	in.notifyLocked()
 }
 
 // Detach lets the call outlive the Target's Call method: it is answered with
@@ -122,10 +125,11 @@ func (s *Session) Refuse(id uint32, err error) bool {
 
 func (s *Session) answer(h wire.Header, ext, payload []byte) bool {
 	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
 	_, ok := s.in.removeLocked(h.ID)
-	s.in.mu.Unlock()
 	if ok {
 		s.later(h, ext, payload)
+		s.in.notifyLocked()
 	}
 	return ok
 }

@@ -322,7 +322,7 @@ func brokenServes() []broken {
 		{"second address taken", func(b *bench) []string {
 			return serve("tcp://127.0.0.1:0", "--listen", b.hub("", daemon.Config{}))
 		}, "", exitRefused, "already_exists", "^listen unix://"},
-		{"tls without a certificate", func(*bench) []string { return serve("tls://127.0.0.1:0") }, "", exitNobody, "unavailable", "a tls listener needs a certificate"},
+		{"tls without a certificate", func(*bench) []string { return serve("tls://127.0.0.1:0") }, "", exitUsage, "invalid_argument", "a hub at tls://127.0.0.1:0 needs a certificate and its key: name their files"},
 		{"unknown owner policy", func(b *bench) []string { return serve(b.unix(), "--owner-policy", "revolt") }, "", exitUsage, "invalid_argument", `owner policy "revolt" is unknown: it is terminate or promote`},
 		{"bad mode", func(b *bench) []string { return serve(b.unix(), "--mode", "rw") }, "", exitUsage, "invalid_argument", `--mode "rw" is no octal number`},
 		{"bad hub id", func(b *bench) []string { return serve(b.unix(), "--id", "a/b") }, "", exitUsage, "invalid_argument", "a/b"},

@@ -47,7 +47,7 @@ var table = []row{
 	{layer: 3, path: "hub/schema", never: hubNever, noStd: pureStd},
 
 	{layer: 4, path: "hub", never: hubNever},
-	{layer: 4, path: "hub/hubtest", also: []string{"hub"}}, // the suite of its members
+	{layer: 4, path: "hub/hubtest", also: []string{"hub"}},                // the suite of its members
 	{layer: 4, path: ".", also: []string{"hub"}, never: []string{"wire"}}, // a Server may serve a hub.Hub
 
 	{layer: 5, path: "bridge"},
