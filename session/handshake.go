@@ -449,7 +449,7 @@ func (h *handshake) refuse(err error) {
 func (h *handshake) start() *Session {
 	s := &Session{
 		cfg: h.cfg, conn: h.conn, dialled: h.dialled, began: time.Now(), done: make(chan struct{}),
-		hardLimit: max(64<<20, 8*int(min(h.theirs.Limits.Message, 1<<30))),
+		hardLimit: max(64<<20, 8*h.cfg.MaxMessage),
 	}
 	s.debug = h.cfg.Log.Enabled(context.Background(), slog.LevelDebug)
 	s.try, _ = h.conn.(transport.TrySender)

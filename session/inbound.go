@@ -87,8 +87,13 @@ func (in *inbound) addLocked(id uint32, who Canceller, stream *Stream) bool {
 	if n >= len(in.table) {
 		in.table = append(in.table, make([]entry, n+1-len(in.table)+len(in.table)/2)...)
 	}
-	if in.table[n].used {
-		return false
+	if old := &in.table[n]; old.used {
+		// A call whose answer has just left, and whose handler has not come to say so.
+		c, ok := old.who.(*Call)
+		if !ok || !c.answered.Load() {
+			return false
+		}
+		in.count--
 	}
 	in.table[n] = entry{id: id, used: true, who: who, stream: stream}
 	in.count++

@@ -19,7 +19,8 @@ type Call struct {
 	Frame
 	s        *Session
 	t        *turn
-	finished atomic.Bool
+	answered atomic.Bool // its final frame is decided
+	finished atomic.Bool // … and in the outbox
 	entered  bool // in the table; guarded by in.mu
 	detached bool
 	ctx      *callContext
@@ -52,14 +53,19 @@ func (c *Call) Fail(err error) {
 }
 
 func (c *Call) finish(h wire.Header, ext, payload []byte) error {
-	if c.detached || c.finished.Swap(true) {
+	if c.detached || c.answered.Swap(true) {
 		return status.Errorf(status.FailedPrecondition, "the call has been answered or detached already")
 	}
 	if c.t.state.Load()&turnLost == 0 && c.stream == nil {
 		c.s.later(h, ext, payload) // the reader flushes when it has read all that is there
-		return nil
+		c.finished.Store(true)
+		if c.t.state.Load()&turnLost == 0 {
+			return nil
+		}
+		c.s.conclude(c, nil) // it has lost the reader meanwhile
+	} else {
+		c.s.conclude(c, func() { c.s.later(h, ext, payload) })
 	}
-	c.s.conclude(c, h, ext, payload)
 	c.s.flush(c.s.cfg.Gate.Running() > 1)
 	return nil
 }
@@ -67,7 +73,7 @@ func (c *Call) finish(h wire.Header, ext, payload []byte) error {
 // conclude takes a call out of the table and appends its final frame, in one step: once
 // the table is empty the answers are on their way, which Drain relies on, and once the
 // peer has an answer its id is free.
-func (s *Session) conclude(c *Call, h wire.Header, ext, payload []byte) {
+func (s *Session) conclude(c *Call, send func()) {
 	in := &s.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -75,7 +81,10 @@ func (s *Session) conclude(c *Call, h wire.Header, ext, payload []byte) {
 		in.removeLocked(c.ID)
 		c.entered = false
 	}
-	s.later(h, ext, payload)
+	if send != nil {
+		send()
+		c.finished.Store(true)
+	}
 	in.notifyLocked()
 }
 
@@ -230,6 +239,10 @@ func (s *Session) request(t *turn, f *Frame) {
 		s.refuse(f, f.route.err)
 		return
 	}
+	if f.route.target == nil {
+		s.refuse(f, status.Errorf(status.Protocol, "%s cannot be called", Describe(f.route.bind)))
+		return
+	}
 	if s.draining.Load() {
 		s.refuse(f, &status.Error{Code: status.Unavailable, Message: "the other side is shutting down"})
 		return
@@ -266,6 +279,7 @@ func (s *Session) refuse(f *Frame, err *status.Error) {
 func (c *Call) reset(s *Session, t *turn, f *Frame) {
 	c.Frame, c.s, c.t = *f, s, t
 	c.entered, c.detached, c.ctx, c.stream = false, false, nil, nil
+	c.answered.Store(false)
 	c.finished.Store(false)
 	if c.reason.Load() != nil {
 		c.reason.Store(nil)
@@ -297,7 +311,7 @@ func (c *Call) serve() {
 		}
 	}()
 	c.route.target.Call(c)
-	if !c.detached && !c.finished.Load() {
+	if !c.detached && !c.answered.Load() {
 		c.Fail(status.Errorf(status.Internal, "the handler of %s returned without an answer", Describe(c.route.bind)))
 	}
 }
