@@ -36,12 +36,8 @@ func (s *Session) assemble(f *Frame) *transport.Buffer {
 		return f.buf.Retain()
 	}
 	if a != nil && a.first.Kind != f.Kind {
-		// A final FAIL cuts a stream of fragments short.
-		s.forget(key)
-		if f.Flags&wire.FlagMore == 0 {
-			return f.buf.Retain()
-		}
-		a = nil
+		s.forget(key) // a final frame cuts an item short
+		return s.assemble(f)
 	}
 	if a == nil {
 		if a = s.newAssembly(key, f); a == nil {

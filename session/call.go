@@ -4,7 +4,6 @@ package session
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,9 +27,6 @@ const (
 	waiterDone
 )
 
-// waiters are used again after their final frame; nothing refers to them any more then.
-var waiters = sync.Pool{New: func() any { return &waiter{ch: make(chan struct{}, 1)} }}
-
 // Item refuses: the method answers with a stream.
 func (w *waiter) Item(*Frame) {}
 
@@ -48,23 +44,16 @@ func (w *waiter) Final(f *Frame, err error) {
 
 // call is a blocking call.
 func (s *Session) call(ctx context.Context, r *Route, m *Message, dst []byte) (Reply, error) {
-	w := waiters.Get().(*waiter)
+	w := s.cfg.Keeper.waiter()
 	w.dst, w.codec, w.err = dst, 0, nil
-	own := s.claim()
-	if own {
-		w.state.Store(waiterReads)
-	} else {
-		w.state.Store(waiterParked)
-	}
+	w.state.Store(waiterParked)
 	id, err := r.begin(ctx, m, w, wire.Unary, wire.FlagEnd)
 	if err != nil {
-		if own {
-			s.unclaim(true)
-		}
 		w.dst = nil
-		waiters.Put(w)
+		s.cfg.Keeper.waiters.Put(w)
 		return Reply{}, err
 	}
+	own := s.claimFor(w)
 	pending := s.calls.pending.Load()
 	s.flush(pending > 1)
 	if own {
@@ -79,11 +68,25 @@ func (s *Session) call(ctx context.Context, r *Route, m *Message, dst []byte) (R
 	reply := Reply{Codec: w.codec, Payload: w.dst}
 	err = w.err
 	w.dst, w.err = nil, nil
-	waiters.Put(w)
+	s.cfg.Keeper.waiters.Put(w)
 	if err != nil {
 		return Reply{}, err
 	}
 	return reply, nil
+}
+
+// claimFor takes the role for a caller whose request is in the outbox, if nobody has it:
+// not earlier, because whoever has it must not wait for room there.
+func (s *Session) claimFor(w *waiter) bool {
+	if !s.claim() {
+		s.recall() // it may have been left to callers just now
+		return false
+	}
+	if w.state.CompareAndSwap(waiterParked, waiterReads) {
+		return true
+	}
+	s.unclaim(true) // the answer is there already
+	return false
 }
 
 // await parks until the final frame or the end of ctx. An error means that w must not be
@@ -152,12 +155,12 @@ func (p *Pending) Done() <-chan struct{} { return p.done }
 // Wait returns the answer; it may be called more than once. At the end of ctx the call
 // goes on: Cancel ends it.
 func (p *Pending) Wait(ctx context.Context) (Reply, error) {
-	handOff(ctx)
 	select {
 	case <-p.done:
 		return p.rep, p.err
 	default:
 	}
+	handOff(ctx)
 	select {
 	case <-p.done:
 		return p.rep, p.err

@@ -156,15 +156,20 @@ func (c *calls) whenIdle() <-chan struct{} {
 
 // abandon makes a call's sink one that discards; false if the final frame is on its way
 // to the sink already.
-func (c *calls) abandon(id uint32) bool {
+func (c *calls) abandon(id uint32) bool { return c.divert(id) != nil }
+
+// divert gives what still comes for a call to nobody and returns who has taken it so far,
+// nil if there is no such call. The final frame ends it as always.
+func (c *calls) divert(id uint32) Sink {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.lookupLocked(id)
 	if s == nil {
-		return false
+		return nil
 	}
+	sink := s.sink
 	s.sink = discard{}
-	return true
+	return sink
 }
 
 // close refuses new calls and returns the sinks of those that are open.

@@ -145,6 +145,7 @@ func (c *Config) limits() wire.Limits {
 type Gate struct {
 	handlers, queue int64
 	running, queued atomic.Int64
+	bytes           atomic.Int64 // of what is queued
 
 	waits   atomic.Int32 // length of waiting
 	mu      sync.Mutex
@@ -165,13 +166,26 @@ func (g *Gate) Queued() int { return int(g.queued.Load()) }
 
 func (g *Gate) open() bool { return g.running.Load() < g.handlers }
 
+// queueBytes is how many bytes of requests may wait, however few they are: one more may
+// begin to as long as it is not reached.
+const queueBytes = 64 << 20
+
 // enqueue counts one more waiting request, unless there are too many.
-func (g *Gate) enqueue() bool {
+func (g *Gate) enqueue(size int) bool {
+	if g.bytes.Load() >= queueBytes {
+		return false
+	}
 	if g.queued.Add(1) > g.queue {
 		g.queued.Add(-1)
 		return false
 	}
+	g.bytes.Add(int64(size))
 	return true
+}
+
+func (g *Gate) dequeued(size int) {
+	g.queued.Add(-1)
+	g.bytes.Add(-int64(size))
 }
 
 // await has s tried again when a handler ends.
@@ -185,20 +199,40 @@ func (g *Gate) await(s *Session) {
 	g.waits.Add(1)
 }
 
-// leave counts a handler that has ended and lets the session go on that has waited longest.
+// leave counts a handler that has ended and lets the session go on that has waited longest
+// and still has something to serve.
 func (g *Gate) leave() {
 	g.running.Add(-1)
+	for g.waits.Load() > 0 && g.open() {
+		if next := g.next(); next == nil || next.serveQueued() {
+			return
+		}
+	}
+}
+
+// next takes out the session that has waited longest, nil if there is none.
+func (g *Gate) next() *Session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 {
+		return nil
+	}
+	s := g.waiting[0]
+	g.waiting[0] = nil
+	g.waiting = g.waiting[1:]
+	g.waits.Add(-1)
+	return s
+}
+
+// forget takes out a session that has ended.
+func (g *Gate) forget(s *Session) {
 	if g.waits.Load() == 0 {
 		return
 	}
 	g.mu.Lock()
-	var next *Session
-	if len(g.waiting) > 0 {
-		next, g.waiting = g.waiting[0], g.waiting[1:]
+	defer g.mu.Unlock()
+	if i := slices.Index(g.waiting, s); i >= 0 {
+		g.waiting = slices.Delete(g.waiting, i, i+1)
 		g.waits.Add(-1)
-	}
-	g.mu.Unlock()
-	if next != nil {
-		next.serveQueued()
 	}
 }

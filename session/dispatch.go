@@ -86,7 +86,7 @@ func (s *Session) controlFrame(f *Frame) error {
 		}
 		s.later(wire.Header{Kind: wire.KindPong}, nil, f.Payload)
 	case wire.KindPong:
-		s.pings.answered(f.Payload)
+		s.answered(f.Payload)
 	case wire.KindGoaway:
 		s.goaway(f)
 	default:
@@ -154,6 +154,10 @@ func (s *Session) oneWay(f *Frame) {
 		s.violated("%s on route %d, which is not bound", f.Kind, f.Route)
 		return
 	}
+	if !oneWayClass(r.bind.Class) {
+		s.dropped.Add(1) // nothing was granted on it, and nobody takes it
+		return
+	}
 	n := cost(len(f.Payload))
 	if r.taken >= r.grantedNow() {
 		s.violated("more than the credit was sent on route %d", f.Route)
@@ -169,6 +173,10 @@ func (s *Session) oneWay(f *Frame) {
 	if f.route != nil {
 		r.consume(n, f.Sequence)
 	}
+}
+
+func oneWayClass(c wire.Class) bool {
+	return c == wire.ClassEvent || c == wire.ClassBroadcast || c == wire.ClassTopic
 }
 
 func (r *inRoute) grantedNow() uint64 {
@@ -215,13 +223,9 @@ func (s *Session) credit(f *Frame, c wire.Credit) {
 // cancelled passes a CANCEL on. A call that has been answered is not there any more.
 func (s *Session) cancelled(id uint32, reason *status.Error) {
 	s.in.mu.Lock()
-	e := s.in.entryLocked(id)
-	var found entry
-	if e != nil {
-		found = *e
-	}
+	found, ok := s.in.cancelLocked(id, reason)
 	s.in.mu.Unlock()
-	if found.used {
+	if ok {
 		found.cancel(reason)
 	}
 }
@@ -241,10 +245,7 @@ func (s *Session) revoked(f *Frame) {
 	if r := s.routes.answered(&f.Header); r != nil {
 		r.refused = parseStatus(f.Payload)
 		told = r.credit
-		if r.window.more != nil {
-			close(r.window.more)
-			r.window.more = nil
-		}
+		r.wakeLocked()
 	}
 	s.out.mu.Unlock()
 	if told != nil {

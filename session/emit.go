@@ -18,35 +18,63 @@ func (r *Route) Emit(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	if err := r.confirm(ctx); err != nil {
+	if err := r.await(ctx, len(m.Payload)); err != nil {
 		return err
 	}
-	if len(m.Payload) > fragmentSize {
-		if err := s.enterLong(ctx); err != nil {
-			return err
-		}
-		defer s.leaveLong()
-	}
-	release, err := r.waitCredit(ctx, len(m.Payload))
-	if err != nil {
+	if err := s.appendMessage(ctx, r.oneWayLocked(&m), ext, m.Payload, r, &r.window); err != nil {
 		return err
-	}
-	if err = s.appendMessage(ctx, r.oneWayLocked(&m), ext, m.Payload); err != nil {
-		s.giveBack(&r.window, len(m.Payload))
-	}
-	if release {
-		r.turn <- struct{}{}
 	}
 	s.flushOneWay()
-	return err
+	return nil
 }
 
-// giveBack takes back the credit of a message that was withdrawn: the receiver counts only
-// whole ones.
-func (s *Session) giveBack(w *window, n int) {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	w.sent -= min(cost(n), w.sent)
+// await returns with out.mu locked, once a message of n bytes may be sent.
+func (r *Route) await(ctx context.Context, n int) error {
+	s := r.s
+	for {
+		if err := s.waitRoom(ctx); err != nil {
+			return err
+		}
+		wait, err := r.obstacleLocked(n)
+		if err != nil {
+			s.out.mu.Unlock()
+			return err
+		}
+		if wait == nil {
+			return nil
+		}
+		if !r.confirmed {
+			s.recall() // somebody must read the answer
+		}
+		if err := s.parkLocked(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// obstacleLocked returns nil if a message of n bytes may be sent, else what is closed when
+// that may have changed, or why it will not.
+func (r *Route) obstacleLocked(n int) (<-chan struct{}, error) {
+	if err := r.refusalLocked(); err != nil {
+		return nil, err
+	}
+	if wait := r.s.admitLocked(r, n); wait != nil {
+		return wait, nil
+	}
+	if !r.confirmed {
+		r.s.probeLocked(r)
+		if r.answer == nil {
+			r.answer = make(chan struct{})
+		}
+		return r.answer, nil
+	}
+	if wait := r.window.waitLocked(); wait != nil {
+		return wait, nil
+	}
+	if r.busy > 0 { // its fragments must not be mixed with another message
+		return r.s.out.freedLocked(), nil
+	}
+	return nil, nil
 }
 
 // oneWayLocked takes the credit for m and returns its header.
@@ -92,7 +120,10 @@ func (r *Route) TryEmit(m Message) (bool, error) {
 	if s.out.hungryLocked(r, r.credit) {
 		return false, nil
 	}
-	s.bindLocked(r)
+	if !s.bindLocked(r) {
+		s.out.feedLaterLocked(r, r.credit)
+		return false, nil
+	}
 	if r.window.sent >= r.window.limit {
 		return false, nil
 	}
@@ -125,44 +156,10 @@ func (s *Session) flushOneWay() {
 	}
 }
 
-// waitCredit returns with out.mu locked, r bound and credit and room for a message of n
-// bytes. If it is a long one, the route is the caller's until it has put the token back.
-func (r *Route) waitCredit(ctx context.Context, n int) (bool, error) {
-	s := r.s
-	for {
-		if err := s.waitRoom(ctx); err != nil {
-			return false, err
-		}
-		s.bindLocked(r)
-		wait := r.window.waitLocked()
-		long := n > fragmentSize
-		if wait == nil && (long || r.turn != nil) {
-			ok, err := r.takeTurn(ctx, long)
-			if ok || err != nil {
-				return long, err
-			}
-			continue
-		}
-		if wait == nil {
-			return false, nil
-		}
-		s.out.mu.Unlock()
-		s.flush(false)
-		handOff(ctx)
-		select {
-		case <-wait:
-		case <-s.done:
-			return false, s.closedError()
-		case <-ctx.Done():
-			return false, ctxError(ctx)
-		}
-	}
-}
-
 // waitLocked returns nil if a message may be sent, else what is closed when more may.
 // A message may begin as long as the limit is not reached, so that one of any length
 // gets through.
-func (w *window) waitLocked() chan struct{} {
+func (w *window) waitLocked() <-chan struct{} {
 	if w.sent < w.limit {
 		return nil
 	}
@@ -178,72 +175,22 @@ func (w *window) grantLocked(c wire.Credit) {
 		return
 	}
 	w.limit = c.Limit
+	w.wakeLocked()
+}
+
+func (w *window) wakeLocked() {
 	if w.more != nil {
 		close(w.more)
 		w.more = nil
 	}
 }
 
-// takeTurn waits until no long message is under way on the route: fragments of one must
-// not be mixed with another message. It is called with out.mu locked and returns true
-// with it locked; false means that it had to wait and everything is to be checked again.
-func (r *Route) takeTurn(ctx context.Context, keep bool) (bool, error) {
-	if r.turn == nil {
-		r.turn = make(chan struct{}, 1)
-		r.turn <- struct{}{}
+// refundLocked takes back the cost of a message that was withdrawn.
+func (w *window) refundLocked(n uint64) {
+	if w != nil {
+		w.sent -= n
+		w.wakeLocked()
 	}
-	select {
-	case <-r.turn:
-		if !keep {
-			r.turn <- struct{}{}
-		}
-		return true, nil
-	default:
-	}
-	r.s.out.mu.Unlock()
-	r.s.flush(false)
-	handOff(ctx)
-	select {
-	case <-r.turn:
-		r.turn <- struct{}{}
-		return false, nil
-	case <-r.s.done:
-		return false, r.s.closedError()
-	case <-ctx.Done():
-		return false, ctxError(ctx)
-	}
-}
-
-// confirm makes the first use of an event or topic route wait until the peer has read
-// the BIND and, if it did not like it, refused: the answer to a PING sent after the BIND
-// comes after the REVOKE.
-func (r *Route) confirm(ctx context.Context) error {
-	s := r.s
-	s.out.lock()
-	if s.out.closed {
-		s.out.mu.Unlock()
-		return s.closedError()
-	}
-	if r.confirmed && r.refused == nil {
-		s.out.mu.Unlock()
-		return nil
-	}
-	if err := r.refusalLocked(); err != nil {
-		s.out.mu.Unlock()
-		return err
-	}
-	s.bindLocked(r)
-	s.out.mu.Unlock()
-	if err := s.Ping(ctx); err != nil {
-		return err
-	}
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	if err := r.refusalLocked(); err != nil {
-		return err
-	}
-	r.confirmed = true
-	return nil
 }
 
 // refusalLocked returns the peer's refusal, once; the next use asks anew.

@@ -45,6 +45,9 @@ func establish(ctx context.Context, conn transport.Conn, cfg *Config, dialled bo
 	}
 	if err != nil {
 		conn.Close()
+		if h.conn != conn {
+			h.conn.Close() // upgraded
+		}
 		if limit.Err() != nil {
 			return nil, status.Errorf(status.DeadlineExceeded, "the peer did not finish the handshake in time: %w", limit.Err())
 		}
@@ -463,7 +466,6 @@ func (h *handshake) start() *Session {
 	}
 	s.calls.max = h.theirs.Limits.Calls
 	s.routes.max = h.theirs.Limits.Routes
-	s.long = make(chan struct{}, maxLong)
 	s.out.wake = make(chan struct{}, 1)
 	s.role.wake = make(chan struct{}, 1)
 	s.role.callerTurn.s = s

@@ -42,9 +42,10 @@ type Canceller interface {
 // enters the table.
 type inbound struct {
 	mu     sync.Mutex
-	routes []*inRoute // index is number - 1; guarded by mu, written by who reads
-	table  []entry    // by slot of the peer's id
-	count  int
+	routes []*inRoute   // index is number - 1; guarded by mu, written by who reads
+	table  []entry      // by slot of the peer's id
+	used   atomic.Int32 // entries in table
+	count  int          // open calls: used, and long answers that are being sent
 	queue  []queued
 	waits  atomic.Int32 // length of queue
 	ended  *status.Error
@@ -61,12 +62,14 @@ type entry struct {
 	used   bool
 	who    Canceller
 	stream *Stream
+	told   bool // that the caller has given up
 }
 
 // queued is a request that waits for its turn.
 type queued struct {
 	buf  *transport.Buffer
 	call *Call
+	size int
 }
 
 func (in *inbound) entryLocked(id uint32) *entry {
@@ -88,16 +91,34 @@ func (in *inbound) addLocked(id uint32, who Canceller, stream *Stream) bool {
 		in.table = append(in.table, make([]entry, n+1-len(in.table)+len(in.table)/2)...)
 	}
 	if old := &in.table[n]; old.used {
-		// A call whose answer has just left, and whose handler has not come to say so.
-		c, ok := old.who.(*Call)
-		if !ok || !c.answered.Load() {
+		if !old.answered() {
 			return false
 		}
+		in.used.Add(-1)
 		in.count--
 	}
 	in.table[n] = entry{id: id, used: true, who: who, stream: stream}
+	in.used.Add(1)
 	in.count++
 	return true
+}
+
+// answered reports whether the call's answer has just left, and its handler has not come
+// to say so.
+func (e *entry) answered() bool {
+	c, ok := e.who.(*Call)
+	return ok && c.answered.Load()
+}
+
+// uses reports whether a call is open in the slot of an id.
+func (in *inbound) uses(id uint32) bool {
+	if in.used.Load() == 0 {
+		return false
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	n := slotOf(id)
+	return n < uint32(len(in.table)) && in.table[n].used && !in.table[n].answered()
 }
 
 // removeLocked takes a call out and returns what was entered.
@@ -108,6 +129,7 @@ func (in *inbound) removeLocked(id uint32) (entry, bool) {
 	}
 	old := *e
 	*e = entry{}
+	in.used.Add(-1)
 	in.count--
 	return old, true
 }
@@ -123,7 +145,7 @@ func (in *inbound) adoptLocked(c *Call) {
 func (in *inbound) open() int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.count + len(in.queue)
+	return in.count
 }
 
 // whenIdle returns a channel that is closed when no call of the peer is open.
@@ -140,7 +162,7 @@ func (in *inbound) whenIdle() <-chan struct{} {
 
 // notifyLocked tells who waits for idleness.
 func (in *inbound) notifyLocked() {
-	if in.idle != nil && in.count == 0 && len(in.queue) == 0 {
+	if in.idle != nil && in.count == 0 {
 		close(in.idle)
 		in.idle = nil
 	}
@@ -157,18 +179,33 @@ func (in *inbound) close(reason *status.Error) {
 			in.table[i] = entry{}
 		}
 	}
-	in.count = 0
+	in.count -= int(in.used.Swap(0))
 	waiting := in.queue
 	in.queue = nil
 	in.waits.Store(0)
 	in.mu.Unlock()
 	for _, e := range open {
-		e.cancel(reason)
+		if !e.told {
+			e.cancel(reason)
+		}
 	}
 	for _, q := range waiting {
-		q.call.s.cfg.Gate.queued.Add(-1)
+		q.call.s.cfg.Gate.dequeued(q.size)
 		q.buf.Release()
 	}
+}
+
+// cancelLocked notes that the caller of a call has given up and returns whom to tell, once.
+func (in *inbound) cancelLocked(id uint32, reason *status.Error) (whom entry, ok bool) {
+	e := in.entryLocked(id)
+	if e == nil || e.told {
+		return entry{}, false
+	}
+	e.told = true
+	if c, ok := e.who.(*Call); ok {
+		c.reason.CompareAndSwap(nil, reason) // here, so that Detach sees it
+	}
+	return *e, true
 }
 
 // abandon cancels the handler that runs on the reading goroutine when the session ends: it
@@ -199,11 +236,11 @@ type inRoute struct {
 
 	binding uint64 // the peer's number for this BIND
 
-	// written by who reads, under in.mu
-	target Target
+	target Target        // set before anybody else knows the route
 	err    *status.Error // why target is nil
 
-	taken uint64 // credit used up by what was received; owned by who reads
+	taken   uint64      // credit used up by what was received; owned by who reads
+	revoked atomic.Bool // the peer was told that it is over
 
 	mu       sync.Mutex
 	consumed uint64
@@ -232,18 +269,29 @@ func (s *Session) bind(h *wire.Header, payload []byte) error {
 	return nil
 }
 
+// rebind asks the router anew what a method's route means. Calls under way keep theirs.
+func (s *Session) rebind(old *inRoute) *inRoute {
+	r := &inRoute{s: s, num: old.num, binding: old.binding, bind: old.bind}
+	s.resolve(r)
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	s.in.routes[r.num-1] = r
+	return r
+}
+
 // resolve asks the router what the route means.
 func (s *Session) resolve(r *inRoute) {
 	var target Target
 	var err error = status.Errorf(status.UnknownMethod, "this side serves nothing: no %s", Describe(r.bind))
-	if r.bind.Class == wire.ClassLabel {
+	switch {
+	case r.bind.Class == wire.ClassLabel:
 		err = nil
-	} else if s.cfg.Router != nil {
+	case r.bind.Class == 0 || r.bind.Class > wire.ClassLabel:
+		err = status.Errorf(status.InvalidArgument, "a route of class %d, which is not known", r.bind.Class)
+	case s.cfg.Router != nil:
 		target, err = s.cfg.Router.Bind(s, r.bind)
 	}
-	s.in.mu.Lock()
 	r.target, r.err = target, status.Convert(err)
-	s.in.mu.Unlock()
 	if r.err != nil && r.bind.Class != wire.ClassMethod {
 		s.later(wire.Header{Kind: wire.KindRevoke, Flags: wire.FlagEnd, Route: r.num, Sequence: r.binding}, nil, appendStatus(nil, r.err))
 	}
@@ -265,7 +313,7 @@ func (s *Session) Revoke(target Target, reason *status.Error) {
 	s.in.mu.Lock()
 	var ended []wire.Header
 	for _, r := range s.in.routes {
-		if r != nil && r.target == target {
+		if r != nil && r.target == target && !r.revoked.Swap(true) {
 			ended = append(ended, wire.Header{Kind: wire.KindRevoke, Flags: wire.FlagEnd, Route: r.num, Sequence: r.binding})
 		}
 	}

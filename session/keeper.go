@@ -24,6 +24,10 @@ const (
 type Keeper struct {
 	nap func(time.Duration) // instead of a timer
 
+	// waiters are used again after their final frame; nothing refers to them any more then.
+	// They are here because their channels must not leave a synctest bubble.
+	waiters sync.Pool
+
 	mu      sync.Mutex
 	wards   []*Session
 	running bool
@@ -32,6 +36,13 @@ type Keeper struct {
 // processKeeper serves all sessions that name no other: one goroutine for the process
 // instead of one timer per session is the point of a Keeper.
 var processKeeper = Keeper{nap: nap}
+
+func (k *Keeper) waiter() *waiter {
+	if w, ok := k.waiters.Get().(*waiter); ok {
+		return w
+	}
+	return &waiter{ch: make(chan struct{}, 1)}
+}
 
 // watch puts s into the Keeper's care. The caller has set s.watched.
 func (k *Keeper) watch(s *Session) {

@@ -35,20 +35,27 @@ const (
 // goroutine that is started when it is needed for the first time and parks otherwise.
 type outbox struct {
 	mu      sync.Mutex
-	buf     []byte      // frames that nobody has begun to write; nil if there are none
-	box     *box        // what buf is given back in
-	inWrite int         // bytes that the role holder has taken out of buf
-	writing atomic.Bool // the sender role is taken; set under mu
-	over    atomic.Bool // above highWater; set under mu
-	closed  bool
+	buf     []byte         // frames that nobody has begun to write; nil if there are none
+	box     *box           // what buf is given back in
+	inWrite int            // bytes that the role holder has taken out of buf
+	writing atomic.Bool    // the sender role is taken; set under mu
+	over    atomic.Bool    // above highWater; set under mu
+	closed  bool           // nothing more is appended
+	leaving bool           // closed, but what waits may still be written; whoever writes the last of it hangs up
+	broken  bool           // sending has failed
+	long    uint64         // bytes of long messages that are being sent fragment by fragment
+	freed   chan struct{}  // closed when such a message has ended; nil if nobody waits
 	room    chan struct{}  // closed when the outbox falls below lowWater; nil if nobody waits
 	empty   chan struct{}  // closed when all is written; nil if nobody waits
 	hungry  map[any]func() // who is told when the outbox falls below lowWater; nil if nobody
 
 	rest  []byte // for the flusher: the unsent end of …
 	block *box   // … this buffer; nil if there is none
+	mid   int    // bytes of rest until a frame ends
 	wake  chan struct{}
-	on    bool // the flusher has been started
+	on    bool        // there is a flusher
+	since time.Time   // when the flusher's present Send began; zero if there is none
+	watch *time.Timer // sees to it; nil until needed
 }
 
 // box keeps a buffer together with the pointer by which the pool knows it.
@@ -126,8 +133,8 @@ func (s *Session) appendLocked(h wire.Header, ext, payload []byte) {
 	if o.sizeLocked() > s.hardLimit {
 		// Only answers and control come here without waiting for room: the peer asks
 		// and asks and never reads.
-		go s.fail(status.Errorf(status.Overloaded, "peer reads nothing: %d bytes wait for it", o.sizeLocked()))
 		o.closed = true
+		go s.fail(status.Errorf(status.Overloaded, "peer reads nothing: %d bytes wait for it", o.sizeLocked()))
 	}
 }
 
@@ -149,9 +156,9 @@ func (s *Session) flush(yield bool) {
 		runtime.Gosched()
 		o.mu.Lock()
 	}
-	for len(o.buf) > 0 && !o.closed {
+	for len(o.buf) > 0 && o.mayWriteLocked() {
 		if s.try == nil {
-			s.handToFlusherLocked(nil, nil)
+			s.handToFlusherLocked(nil, nil, 0)
 			o.mu.Unlock()
 			return
 		}
@@ -166,7 +173,7 @@ func (s *Session) flush(yield bool) {
 		if n < len(b) {
 			o.inWrite = len(b) - n
 			x.b = b
-			s.handToFlusherLocked(b[n:], x)
+			s.handToFlusherLocked(b[n:], x, frameEnd(b, n)-n)
 			o.mu.Unlock()
 			return
 		}
@@ -175,9 +182,17 @@ func (s *Session) flush(yield bool) {
 		o.feedLocked()
 	}
 	o.restLocked()
+	last := o.leaving
 	o.mu.Unlock()
+	if last {
+		s.hangUp()
+		return
+	}
 	s.serveQueued()
 }
+
+// mayWriteLocked reports whether what waits may still be written.
+func (o *outbox) mayWriteLocked() bool { return !o.closed || o.leaving }
 
 // restLocked ends a turn of the sender role.
 func (o *outbox) restLocked() {
@@ -195,6 +210,10 @@ func (o *outbox) notifyLocked() {
 	if n <= highWater && o.over.Load() {
 		o.over.Store(false)
 	}
+	if o.freed != nil && o.closed {
+		close(o.freed)
+		o.freed = nil
+	}
 	if o.room != nil && (n < lowWater || o.closed) {
 		close(o.room)
 		o.room = nil
@@ -205,112 +224,63 @@ func (o *outbox) notifyLocked() {
 	}
 }
 
-// handToFlusherLocked gives the sender role to the flusher, with the unsent rest of a buffer.
-func (s *Session) handToFlusherLocked(rest []byte, block *box) {
-	o := &s.out
-	o.rest, o.block = rest, block
-	s.wakeFlusherLocked()
-}
-
-// wakeFlusherLocked starts the flusher if it was never needed before, and wakes it.
-func (s *Session) wakeFlusherLocked() {
-	o := &s.out
-	if o.closed {
-		return
-	}
-	if !o.on {
-		o.on = true
-		s.wg.Add(1)
-		go s.flusher()
-	}
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
-}
-
-// flusher writes what could not be written without waiting, and one-way messages whose
-// sender did not stay to flush them.
-func (s *Session) flusher() {
-	defer s.wg.Done()
-	for {
-		select {
-		case <-s.out.wake:
-		case <-s.done:
-			return
-		}
-		if !s.flushAll() {
-			return
-		}
-	}
-}
-
-// flushAll writes until nothing is left. It takes the role if nobody has it.
-func (s *Session) flushAll() bool {
-	o := &s.out
-	o.mu.Lock()
-	if o.writing.Load() && o.rest == nil && s.try != nil {
-		o.mu.Unlock() // somebody else is writing, and goes on until nothing is left
-		return true
-	}
-	o.writing.Store(true)
-	for !o.closed {
-		b, block := o.rest, o.block
-		o.rest, o.block = nil, nil
-		if b == nil {
-			if len(o.buf) == 0 {
-				break
-			}
-			b, block = o.takeLocked()
-			block.b = b
-		}
-		o.notifyLocked()
-		stuck := s.stuckTimer(o.sizeLocked())
-		o.mu.Unlock()
-		err := s.conn.Send(b)
-		if stuck != nil {
-			stuck.Stop()
-		}
-		if err != nil {
-			s.sendFailed(err)
-			return false
-		}
-		block.put(block.b)
-		o.mu.Lock()
-		o.inWrite = 0
-		o.feedLocked()
-	}
-	closed := o.closed
-	o.restLocked()
-	o.mu.Unlock()
-	if !closed {
-		s.serveQueued()
-	}
-	return !closed
-}
-
-// stuckTimer ends the session if the peer takes nothing for DataTimeout while the outbox
-// is above its high-water mark.
-func (s *Session) stuckTimer(size int) *time.Timer {
-	if size < highWater {
-		return nil
-	}
-	return time.AfterFunc(s.cfg.DataTimeout, func() {
-		s.fail(status.Errorf(status.Overloaded, "peer took nothing for %v while %d bytes waited for it", s.cfg.DataTimeout, size))
-	})
-}
-
-func (s *Session) sendFailed(err error) {
-	s.fail(s.lost("send", err))
-}
-
-// closeOutbox drops what waits and wakes everybody.
-func (o *outbox) close() {
+// close takes nothing more and wakes everybody. With leave, what waits may still be
+// written: true means that there is something.
+func (o *outbox) close(leave bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.closed = true
-	o.buf, o.box, o.hungry = nil, nil, nil
+	o.closed, o.hungry = true, nil
+	o.leaving = leave && !o.broken && o.sizeLocked() > 0
+	if !o.leaving {
+		o.dropLocked()
+	}
 	o.notifyLocked()
+	return o.leaving
+}
+
+// dropLocked forgets what waits.
+func (o *outbox) dropLocked() {
+	o.leaving = false
+	o.buf, o.box, o.rest, o.block = nil, nil, nil, nil
+	if o.watch != nil {
+		o.watch.Stop()
+	}
+}
+
+// freedLocked returns what is closed when a long message has ended.
+func (o *outbox) freedLocked() <-chan struct{} {
+	if o.freed == nil {
+		o.freed = make(chan struct{})
+	}
+	return o.freed
+}
+
+// longLocked returns nil if a message of n bytes may be begun, else what is closed when
+// that may have changed. The peer holds the beginnings of at most four messages of the
+// longest length it takes; one is left for answers, which are not asked about.
+func (o *outbox) longLocked(n int, longest uint64) <-chan struct{} {
+	if n <= fragmentSize || o.long == 0 || o.long+uint64(n) <= 3*longest {
+		return nil
+	}
+	return o.freedLocked()
+}
+
+func (o *outbox) beginLong(n int, r *Route) {
+	o.long += uint64(n)
+	if r != nil {
+		r.busy++
+	}
+}
+
+func (o *outbox) endLong(n int, r *Route) {
+	o.long -= uint64(n)
+	if r != nil {
+		r.busy--
+	}
+	if o.freed != nil {
+		close(o.freed)
+		o.freed = nil
+	}
 }
 
 // hungryLocked reports whether the outbox is above its high-water mark; told is then
@@ -319,13 +289,19 @@ func (o *outbox) hungryLocked(who any, told func()) bool {
 	if o.sizeLocked() <= highWater {
 		return false
 	}
-	if told != nil {
-		if o.hungry == nil {
-			o.hungry = make(map[any]func())
-		}
-		o.hungry[who] = told
-	}
+	o.feedLaterLocked(who, told)
 	return true
+}
+
+// feedLaterLocked has told called, if it is not nil, after the next write that leaves room.
+func (o *outbox) feedLaterLocked(who any, told func()) {
+	if told == nil {
+		return
+	}
+	if o.hungry == nil {
+		o.hungry = make(map[any]func())
+	}
+	o.hungry[who] = told
 }
 
 // feedLocked calls those who wait for room, without mu, and returns with mu locked. The caller

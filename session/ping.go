@@ -16,58 +16,74 @@ import (
 type pings struct {
 	mu     sync.Mutex
 	next   uint64
-	wait   map[uint64]chan struct{}
+	wait   map[uint64]pong
 	closed bool
+}
+
+// pong is who waits for one.
+type pong struct {
+	ch    chan struct{} // closed when it comes, or the session ends; nil if
+	route *Route        // this one is told
 }
 
 // Ping returns when the peer has answered, which it does after it has read everything
 // sent before.
 func (s *Session) Ping(ctx context.Context) error {
-	token, ch := s.pings.add()
-	if ch == nil {
+	ch := make(chan struct{})
+	token := s.pings.add(pong{ch: ch})
+	if token == 0 {
 		return s.closedError()
 	}
 	s.control(wire.Header{Kind: wire.KindPing}, binary.LittleEndian.AppendUint64(nil, token))
+	s.recall()
 	handOff(ctx)
 	select {
 	case <-ch:
 		return s.errIfDone()
 	case <-ctx.Done():
-		s.pings.take(token)
+		s.pings.forget(token)
 		return ctxError(ctx)
 	}
 }
 
-func (p *pings) add() (uint64, chan struct{}) {
+// add returns the token of a PING, 0 if the session has ended.
+func (p *pings) add(who pong) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return 0, nil
+		return 0
 	}
 	if p.wait == nil {
-		p.wait = make(map[uint64]chan struct{})
+		p.wait = make(map[uint64]pong)
 	}
 	p.next++
-	ch := make(chan struct{})
-	p.wait[p.next] = ch
-	return p.next, ch
+	p.wait[p.next] = who
+	return p.next
 }
 
-func (p *pings) take(token uint64) chan struct{} {
+// forget says that nobody waits for a PONG any more.
+func (p *pings) forget(token uint64) { p.take(token) }
+
+func (p *pings) take(token uint64) pong {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ch := p.wait[token]
+	who := p.wait[token]
 	delete(p.wait, token)
-	return ch
+	return who
 }
 
-// answered wakes who waits for a token. Others, such as heartbeats', are ignored.
-func (p *pings) answered(payload []byte) {
+// answered tells who waits for a PONG. Others, such as those of heartbeats, are ignored.
+func (s *Session) answered(payload []byte) {
 	if len(payload) != 8 {
 		return
 	}
-	if ch := p.take(binary.LittleEndian.Uint64(payload)); ch != nil {
-		close(ch)
+	token := binary.LittleEndian.Uint64(payload)
+	who := s.pings.take(token)
+	if who.ch != nil {
+		close(who.ch)
+	}
+	if who.route != nil {
+		s.confirm(who.route, token)
 	}
 }
 
@@ -75,9 +91,11 @@ func (p *pings) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	for token, ch := range p.wait {
+	for token, who := range p.wait {
 		delete(p.wait, token)
-		close(ch)
+		if who.ch != nil {
+			close(who.ch)
+		}
 	}
 }
 
@@ -89,20 +107,30 @@ type heart struct {
 	every  time.Duration
 	seen   uint64
 	silent int
-	timer  *time.Timer
+
+	mu    sync.Mutex
+	timer *time.Timer
 }
 
 // startHeart begins heartbeats; a session's end stops them.
 func (s *Session) startHeart(every time.Duration) {
 	h := &heart{s: s, every: every}
+	h.mu.Lock()
 	h.timer = time.AfterFunc(every, h.beat)
-	s.OnEnd(func(error) { h.timer.Stop() })
+	h.mu.Unlock()
+	s.OnEnd(func(error) { h.stop() })
+}
+
+func (h *heart) stop() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.timer.Stop()
 }
 
 // beat runs once per period, never twice at a time.
 func (h *heart) beat() {
 	s := h.s
-	if s.errIfDone() != nil {
+	if s.errIfEnded() {
 		return
 	}
 	if now := s.received.Load(); now != h.seen {
@@ -113,5 +141,7 @@ func (h *heart) beat() {
 	} else {
 		s.control(wire.Header{Kind: wire.KindPing}, make([]byte, 8))
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.timer.Reset(h.every)
 }

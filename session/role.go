@@ -5,9 +5,11 @@ package session
 import (
 	"context"
 	"errors"
+	"net"
 	"sync/atomic"
 	"time"
 
+	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
 )
 
@@ -78,6 +80,7 @@ const (
 // read is the reader goroutine: the one that has the role, or rests until it gets it back.
 func (s *Session) read(t *turn) {
 	defer s.wg.Done()
+	defer s.deserted(t)
 	s.role.turn.Store(t)
 	for {
 		buf, err := s.receive()
@@ -100,19 +103,40 @@ func (s *Session) read(t *turn) {
 	}
 }
 
+// deserted tidies up if a handler has ended its goroutine by runtime.Goexit. If that was
+// the one that reads, the session ends: nobody would read any more.
+func (s *Session) deserted(t *turn) {
+	switch t.state.Load() & (turnRuns | turnLost) {
+	case turnRuns:
+		s.fail(&status.Error{Code: status.Internal, Message: "a handler ended the goroutine that reads"})
+	case turnRuns | turnLost:
+		s.finishLost(t)
+	}
+}
+
 // receive flushes what must not wait and returns the next frame.
 func (s *Session) receive() (*transport.Buffer, error) {
 	if s.ready == nil || !s.ready.Ready() {
-		s.flush(false)
-		if s.dirty.any.Load() {
-			s.dirty.flush()
-		}
+		s.flushAnswers()
 	}
 	b, err := s.conn.Recv()
-	if err == nil {
-		s.received.Add(1)
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	s.received.Add(1)
+	if s.errIfEnded() {
+		b.Release()
+		return nil, net.ErrClosed
+	}
+	return b, nil
+}
+
+// flushAnswers flushes what was appended while frames were dealt with.
+func (s *Session) flushAnswers() {
+	s.flush(false)
+	if s.dirty.any.Load() {
+		s.dirty.flush()
+	}
 }
 
 // rest leaves the role to callers, if nothing but their calls is going on, and returns
@@ -123,7 +147,7 @@ func (s *Session) rest() bool {
 	}
 	s.role.rests.Store(false)
 	s.role.streak.Store(0)
-	s.flush(false)
+	s.flushAnswers()
 	s.role.claims.Add(1)
 	s.leaveToNobody()
 	s.keep()
@@ -164,6 +188,14 @@ func (s *Session) leaveToNobody() {
 	}
 }
 
+// recall has the reader take the role that was left to callers, for one who waits without
+// reading.
+func (s *Session) recall() {
+	if s.role.state.Load() == roleNobody && s.role.state.CompareAndSwap(roleNobody, roleReader) {
+		s.wakeReader()
+	}
+}
+
 func (s *Session) wakeReader() {
 	select {
 	case s.role.wake <- struct{}{}:
@@ -175,7 +207,11 @@ func (s *Session) wakeReader() {
 // role. It gives up, leaving the role to the reader, when the Keeper finds it too slow.
 func (s *Session) readOwn(w *waiter) {
 	t := &s.role.callerTurn
+	frames := 0
 	for w.state.Load() != waiterDone {
+		if frames > 0 && !s.ready.Ready() {
+			s.flushAnswers()
+		}
 		b, err := s.conn.Recv()
 		if err != nil {
 			if !errors.Is(err, transport.ErrInterrupted) {
@@ -186,6 +222,10 @@ func (s *Session) readOwn(w *waiter) {
 		}
 		s.received.Add(1)
 		s.dispatch(t, b)
+		frames++
+	}
+	if frames > 1 {
+		s.flushAnswers()
 	}
 	s.unclaim(true)
 }
@@ -294,20 +334,37 @@ func (s *Session) errIfEnded() bool {
 func (t *turn) take(state uint32) bool {
 	s := t.s
 	c := t.current.Load() // that of state, if the swap succeeds
+	alive := s.hold()
 	s.in.mu.Lock()
 	if !t.state.CompareAndSwap(state, state|turnLost) {
 		s.in.mu.Unlock()
+		if alive {
+			s.wg.Done()
+		}
 		return false
 	}
+	s.cfg.Gate.running.Add(1)
 	s.in.adoptLocked(c)
 	ended := s.in.ended
 	s.in.mu.Unlock()
 	if ended != nil {
 		c.Cancelled(ended) // too late for the table
 	}
-	s.cfg.Gate.running.Add(1)
+	if alive {
+		go s.read(newTurn(s))
+	}
+	return true
+}
+
+// hold makes Wait wait for one more goroutine; false means that the session has ended and
+// none is begun.
+func (s *Session) hold() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return false
+	}
 	s.wg.Add(1)
-	go s.read(newTurn(s))
 	return true
 }
 

@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"encoding/binary"
 	"math"
 	"time"
 
@@ -20,16 +21,19 @@ type Route struct {
 	bind wire.Bind
 
 	// guarded by s.out.mu
-	num       uint32 // 0: not bound now
-	binding   uint64 // of all bindings of the session; CREDIT and REVOKE name the one they are for
-	used      bool   // since the clock hand last passed
-	again     bool   // the peer refused it: announce it anew at the next use
-	confirmed bool   // the peer has accepted it (events and topics)
-	refused   *status.Error
-	sequence  uint64
-	window    window
-	credit    func()        // told when TryEmit may succeed
-	turn      chan struct{} // holds a token while nobody sends a long message; nil until needed
+	num      uint32 // 0: not bound now
+	binding  uint64 // of all bindings of the session; CREDIT and REVOKE name the one they are for
+	used     bool   // since the clock hand last passed
+	again    bool   // the peer refused it: announce it anew at the next use
+	busy     int    // long messages that are being sent: the number must not change
+	refused  *status.Error
+	sequence uint64
+	window   window
+	credit   func() // told when TryEmit may succeed
+	// of events and topics
+	token     uint64        // of the PING after the BIND, 0 if none was sent
+	confirmed bool          // it was answered
+	answer    chan struct{} // closed when it is, or when the route has lost its number; nil if nobody waits
 }
 
 // window is the sender's half of credit.
@@ -56,42 +60,89 @@ type routes struct {
 	count uint64
 }
 
-// bindLocked makes sure that r has a number, in order with what is appended after it.
-func (s *Session) bindLocked(r *Route) {
+// bindLocked makes sure that r has a number, in order with what is appended after it. false
+// means that there is none before a long message has ended.
+func (s *Session) bindLocked(r *Route) bool {
 	r.used = true
 	if r.num != 0 && !r.again {
-		return
+		return true
 	}
-	t := &s.routes
-	if r.again {
-		r.again = false
-	} else if uint32(len(t.bound)) < t.max {
-		t.bound = append(t.bound, r)
-		r.num = uint32(len(t.bound))
-	} else {
-		r.num = t.evict(r)
+	if r.busy > 0 {
+		return false
 	}
+	if r.num == 0 && !s.numberLocked(r) {
+		return false
+	}
+	r.again = false
+	r.window.wakeLocked()
 	r.window = window{limit: s.peer.limits.Route, acked: r.window.acked}
-	t.count++
-	r.binding = t.count
+	s.unprobe(r)
+	s.routes.count++
+	r.binding = s.routes.count
 	s.appendLocked(wire.Header{Kind: wire.KindBind, Route: r.num, Sequence: r.binding}, nil, wire.AppendBind(nil, r.bind))
+	return true
 }
 
-// evict takes over the number of a route that has not been used since the hand last
-// passed. Rebinding a number is safe: frames are read in the order they are sent.
-func (t *routes) evict(r *Route) uint32 {
-	for {
+// probeLocked has the peer answer after it has read the BIND and, if it did not like it,
+// refused: the PONG comes after the REVOKE.
+func (s *Session) probeLocked(r *Route) {
+	if r.token != 0 {
+		return
+	}
+	if r.token = s.pings.add(pong{route: r}); r.token != 0 {
+		s.appendLocked(wire.Header{Kind: wire.KindPing}, nil, binary.LittleEndian.AppendUint64(nil, r.token))
+	}
+}
+
+// unprobe forgets what the peer has said of an earlier binding.
+func (s *Session) unprobe(r *Route) {
+	s.pings.forget(r.token)
+	r.token, r.confirmed = 0, false
+}
+
+// confirm deals with the answer to a probe.
+func (s *Session) confirm(r *Route, token uint64) {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	if r.token == token {
+		r.confirmed = true
+		r.wakeLocked()
+	}
+}
+
+// wakeLocked wakes who waits for credit or the answer to a probe.
+func (r *Route) wakeLocked() {
+	r.window.wakeLocked()
+	if r.answer != nil {
+		close(r.answer)
+		r.answer = nil
+	}
+}
+
+// numberLocked gives r a number, if one can be had.
+func (s *Session) numberLocked(r *Route) bool {
+	t := &s.routes
+	if uint32(len(t.bound)) < t.max {
+		t.bound = append(t.bound, r)
+		r.num = uint32(len(t.bound))
+		return true
+	}
+	for range 2 * len(t.bound) {
 		i := t.hand
 		t.hand = (t.hand + 1) % len(t.bound)
 		old := t.bound[i]
-		if old.used || old.turn != nil && len(old.turn) == 0 {
+		if old.used || old.busy > 0 {
 			old.used = false
 			continue
 		}
-		old.num, old.confirmed = 0, false
+		s.unprobe(old)
+		old.num = 0
+		old.wakeLocked()
 		t.bound[i] = r
-		return uint32(i + 1)
+		r.num = uint32(i + 1)
+		return true
 	}
+	return false
 }
 
 // answered returns the route that a CREDIT or REVOKE is for, nil if its number has been
@@ -141,6 +192,7 @@ func Describe(b wire.Bind) string {
 func (r *Route) Start(ctx context.Context, m Message, sink Sink) (uint32, error) {
 	id, err := r.begin(ctx, &m, sink, wire.Unary, wire.FlagEnd)
 	if err == nil {
+		r.s.recall()
 		r.s.flush(r.s.calls.pending.Load() > 1)
 	}
 	return id, err
@@ -151,6 +203,7 @@ func (r *Route) Start(ctx context.Context, m Message, sink Sink) (uint32, error)
 // flags are those of the CALL: FlagEnd if the caller sends no items. What was appended is
 // not flushed: see Call.FlushAfter.
 func (r *Route) StartStream(ctx context.Context, shape wire.Shape, flags wire.Flags, m Message, sink Sink) (uint32, error) {
+	defer r.s.recall()
 	return r.begin(ctx, &m, sink, shape, flags&wire.FlagEnd)
 }
 
@@ -170,54 +223,65 @@ func (r *Route) begin(ctx context.Context, m *Message, sink Sink, shape wire.Sha
 	if err != nil {
 		return 0, err
 	}
-	deadline := m.Deadline
-	if deadline == 0 {
-		if deadline, err = remaining(ctx); err != nil {
-			return 0, err
-		}
-	}
 	if s.draining.Load() {
 		return 0, s.goneAway()
 	}
-	if len(m.Payload) > fragmentSize {
-		if err := s.enterLong(ctx); err != nil {
-			return 0, err
-		}
-		defer s.leaveLong()
-	}
-	if err := s.waitRoom(ctx); err != nil {
+	if err := s.admit(ctx, r, len(m.Payload)); err != nil {
 		return 0, err
 	}
-	id, err := s.calls.add(sink, shape != wire.Unary)
+	deadline := m.Deadline
+	if deadline == 0 {
+		deadline, err = remaining(ctx)
+	}
+	var id uint32
+	if err == nil {
+		id, err = s.calls.add(sink, shape != wire.Unary)
+	}
 	if err != nil {
 		s.out.mu.Unlock()
 		return 0, err
 	}
-	s.bindLocked(r)
 	h := wire.Header{
 		Kind: wire.KindCall, Flags: flags, Codec: m.Codec, ID: id, Route: r.num, Source: m.Source,
 		Deadline: deadline, Bits: wire.MakeBits(m.Priority, shape, m.Idempotent),
 	}
-	// A request that could not be sent whole is withdrawn, and answered like any other.
-	_ = s.appendMessage(ctx, h, ext, m.Payload)
+	s.appendMessage(ctx, h, ext, m.Payload, r, nil) // a request that is withdrawn is answered, too
 	return id, nil
 }
 
-// maxLong is how many long messages a session sends at a time, calls, items and one-way
-// messages together: a receiver keeps four unfinished ones, the last place is for answers.
-const maxLong = 3
-
-// enterLong waits for a place among the long messages.
-func (s *Session) enterLong(ctx context.Context) error {
-	select {
-	case s.long <- struct{}{}:
-		return nil
-	default:
+// admit returns with out.mu locked, room in the outbox and r bound, once a message of n
+// bytes may begin.
+func (s *Session) admit(ctx context.Context, r *Route, n int) error {
+	for {
+		if err := s.waitRoom(ctx); err != nil {
+			return err
+		}
+		wait := s.admitLocked(r, n)
+		if wait == nil {
+			return nil
+		}
+		if err := s.parkLocked(ctx, wait); err != nil {
+			return err
+		}
 	}
+}
+
+// admitLocked binds r and returns nil if a message of n bytes may begin, else what is
+// closed when that may have changed.
+func (s *Session) admitLocked(r *Route, n int) <-chan struct{} {
+	if !s.bindLocked(r) {
+		return s.out.freedLocked()
+	}
+	return s.out.longLocked(n, s.peer.limits.Message)
+}
+
+// parkLocked unlocks out.mu and waits for a channel, as long as the session and ctx last.
+func (s *Session) parkLocked(ctx context.Context, wait <-chan struct{}) error {
+	s.out.mu.Unlock()
 	s.flush(false)
 	handOff(ctx)
 	select {
-	case s.long <- struct{}{}:
+	case <-wait:
 		return nil
 	case <-s.done:
 		return s.closedError()
@@ -226,48 +290,60 @@ func (s *Session) enterLong(ctx context.Context) error {
 	}
 }
 
-func (s *Session) leaveLong() { <-s.long }
-
 // appendMessage appends a message and unlocks out.mu. A long one is appended fragment by
-// fragment, each as soon as there is room, so that others get their turn in between.
-func (s *Session) appendMessage(ctx context.Context, h wire.Header, ext, payload []byte) error {
+// fragment, each as soon as there is room, so that others get their turn in between. If
+// ctx ends before the last it is withdrawn. r is the route whose number must not change
+// meanwhile, w the window that the message was taken from; both may be nil.
+func (s *Session) appendMessage(ctx context.Context, h wire.Header, ext, payload []byte, r *Route, w *window) error {
 	if h.Source != 0 {
 		s.introduceLocked(h.Source)
 	}
-	flags := h.Flags
-	for len(payload) > fragmentSize {
-		h.Flags = flags&^wire.FlagEnd | wire.FlagMore
-		s.appendLocked(h, ext, payload[:fragmentSize])
-		payload, ext = payload[fragmentSize:], nil
-		s.out.mu.Unlock()
-		s.flush(false)
-		if err := s.waitRoom(ctx); err != nil {
-			s.withdraw(h)
-			return err
-		}
+	if len(payload) > fragmentSize {
+		return s.appendLong(ctx, h, ext, payload, r, w)
 	}
-	h.Flags = flags
 	s.appendLocked(h, ext, payload)
 	s.out.mu.Unlock()
 	return nil
 }
 
-// withdraw tells the peer that the rest of a message will not come.
-func (s *Session) withdraw(h wire.Header) {
-	s.control(wire.Header{Kind: wire.KindAbort, ID: h.ID, Route: h.Route}, nil)
+func (s *Session) appendLong(ctx context.Context, h wire.Header, ext, payload []byte, r *Route, w *window) (err error) {
+	whole, flags := len(payload), h.Flags
+	s.out.beginLong(whole, r)
+	for len(payload) > fragmentSize && err == nil {
+		h.Flags = flags&^wire.FlagEnd | wire.FlagMore
+		s.appendLocked(h, ext, payload[:fragmentSize])
+		payload, ext = payload[fragmentSize:], nil
+		s.out.mu.Unlock()
+		s.flush(false)
+		if err = s.waitRoom(ctx); err != nil {
+			s.out.lock()
+		}
+	}
+	if h.Flags = flags; err == nil {
+		s.appendLocked(h, ext, payload)
+	} else {
+		s.appendLocked(wire.Header{Kind: wire.KindAbort, ID: h.ID, Route: h.Route}, nil, nil)
+		w.refundLocked(cost(whole))
+		if r != nil {
+			r.sequence-- // nothing was sent on the route after it
+		}
+	}
+	s.out.endLong(whole, r)
+	s.out.mu.Unlock()
+	return err
 }
 
 // remaining returns the time that ctx leaves, in microseconds, 0 for no end.
 func remaining(ctx context.Context) (uint32, error) {
 	d, ok := ctx.Deadline()
+	if ctx.Err() != nil {
+		return 0, ctxError(ctx)
+	}
 	if !ok {
-		if ctx.Err() != nil {
-			return 0, ctxError(ctx)
-		}
 		return 0, nil
 	}
 	left := time.Until(d)
-	if left <= 0 || ctx.Err() != nil {
+	if left <= 0 {
 		return 0, status.Errorf(status.DeadlineExceeded, "the time was up before the call was sent: %w", context.DeadlineExceeded)
 	}
 	return uint32(min(max(left.Microseconds(), 1), math.MaxUint32)), nil

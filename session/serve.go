@@ -21,7 +21,7 @@ type Call struct {
 	t        *turn
 	answered atomic.Bool // its final frame is decided
 	finished atomic.Bool // … and in the outbox
-	entered  bool // in the table; guarded by in.mu
+	entered  bool        // in the table; guarded by in.mu
 	detached bool
 	ctx      *callContext
 	stream   *Stream
@@ -56,6 +56,12 @@ func (c *Call) finish(h wire.Header, ext, payload []byte) error {
 	if c.detached || c.answered.Swap(true) {
 		return status.Errorf(status.FailedPrecondition, "the call has been answered or detached already")
 	}
+	if c.stream != nil {
+		c.stream.finish()
+	}
+	if len(payload) > fragmentSize {
+		return c.finishLong(h, ext, payload)
+	}
 	if c.t.state.Load()&turnLost == 0 && c.stream == nil {
 		c.s.later(h, ext, payload) // the reader flushes when it has read all that is there
 		c.finished.Store(true)
@@ -68,6 +74,37 @@ func (c *Call) finish(h wire.Header, ext, payload []byte) error {
 	}
 	c.s.flush(c.s.cfg.Gate.Running() > 1)
 	return nil
+}
+
+// finishLong sends a long answer fragment by fragment, as there is room. The reading
+// goroutine goes on meanwhile, and the call counts as open.
+func (c *Call) finishLong(h wire.Header, ext, payload []byte) error {
+	s := c.s
+	s.conclude(c, func() { s.in.count++ })
+	defer s.in.release()
+	for {
+		if err := s.waitRoom(c.t); err != nil {
+			return err
+		}
+		wait := s.out.longLocked(len(payload), s.peer.limits.Message)
+		if wait == nil {
+			break
+		}
+		if err := s.parkLocked(c.t, wait); err != nil {
+			return err
+		}
+	}
+	err := s.appendMessage(c.t, h, ext, payload, nil, nil)
+	s.flush(s.cfg.Gate.Running() > 1)
+	return err
+}
+
+// release counts an answer as sent that was counted as open meanwhile.
+func (in *inbound) release() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.count--
+	in.notifyLocked()
 }
 
 // conclude takes a call out of the table and appends its final frame, in one step: once
@@ -93,26 +130,31 @@ func (s *Session) conclude(c *Call, send func()) {
 // is also a StreamPeer it gets the caller's items and credit. false means that the
 // session has ended or the id is in use: the call is over.
 func (c *Call) Detach(who Canceller) bool {
-	in := &c.s.in
-	if p, ok := who.(StreamPeer); ok && c.stream != nil {
-		for c.stream.pass(p) {
-		}
+	found, ok := c.detach(who)
+	if p, takes := who.(StreamPeer); takes && c.stream != nil {
+		c.stream.passTo(p)
 	}
+	if found.told {
+		who.Cancelled(c.reason.Load())
+	}
+	return ok
+}
+
+// detach gives the call's place in the table to who and returns what was there.
+func (c *Call) detach(who Canceller) (found entry, ok bool) {
+	in := &c.s.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	c.detached = true
-	if c.entered {
-		e := in.entryLocked(c.ID)
-		if e == nil {
-			return false
-		}
-		e.who = who
-		if _, ok := who.(StreamPeer); ok {
-			e.stream = nil
-		}
-		return true
+	if !c.entered {
+		return found, in.ended == nil && in.addLocked(c.ID, who, nil)
 	}
-	return in.ended == nil && in.addLocked(c.ID, who, nil)
+	e := in.entryLocked(c.ID)
+	if e == nil {
+		return found, false
+	}
+	found, e.who = *e, who
+	return found, true
 }
 
 // StreamPeer is what a Canceller may also be: it takes what the caller of a detached call
@@ -134,11 +176,14 @@ func (s *Session) Refuse(id uint32, err error) bool {
 
 func (s *Session) answer(h wire.Header, ext, payload []byte) bool {
 	s.in.mu.Lock()
-	defer s.in.mu.Unlock()
-	_, ok := s.in.removeLocked(h.ID)
+	e, ok := s.in.removeLocked(h.ID)
 	if ok {
 		s.later(h, ext, payload)
 		s.in.notifyLocked()
+	}
+	s.in.mu.Unlock()
+	if e.stream != nil {
+		e.stream.finish()
 	}
 	return ok
 }
@@ -216,7 +261,7 @@ func (s *Session) ForwardCredit(id uint32, c wire.Credit) {
 
 // Cancelled implements Canceller for a call whose handler runs.
 func (c *Call) Cancelled(reason *status.Error) {
-	c.reason.Store(reason)
+	c.reason.CompareAndSwap(nil, reason)
 	c.s.in.mu.Lock()
 	ctx := c.ctx
 	c.s.in.mu.Unlock()
@@ -227,13 +272,17 @@ func (c *Call) Cancelled(reason *status.Error) {
 
 // request deals with a CALL.
 func (s *Session) request(t *turn, f *Frame) {
-	f.route = s.inRouteOf(f.Route)
-	if f.route == nil {
-		s.refuse(f, status.Errorf(status.Protocol, "route %d is not bound", f.Route))
+	if s.in.uses(f.ID) {
+		s.violated("call with id %d, which is in use", f.ID)
 		return
 	}
-	if f.route.err != nil {
-		s.resolve(f.route)
+	f.route = s.inRouteOf(f.Route)
+	if f.route == nil || f.route.bind.Class != wire.ClassMethod {
+		s.refuse(f, status.Errorf(status.Protocol, "route %d is not bound to a method", f.Route))
+		return
+	}
+	if f.route.err != nil || f.route.revoked.Load() {
+		f.route = s.rebind(f.route)
 	}
 	if f.route.err != nil {
 		s.refuse(f, f.route.err)
@@ -244,7 +293,7 @@ func (s *Session) request(t *turn, f *Frame) {
 		return
 	}
 	if s.draining.Load() {
-		s.refuse(f, &status.Error{Code: status.Unavailable, Message: "the other side is shutting down"})
+		s.refuse(f, errDraining)
 		return
 	}
 	if t == &s.role.callerTurn || s.mustQueue() {
@@ -292,28 +341,54 @@ func (s *Session) run(t *turn, c *Call) {
 	t.state.Store(state | turnRuns)
 	if state&turnLost == 0 {
 		s.keep()
+		// Looked at again only now: Drain, and the end of the session, look for handlers
+		// that run after they have set it.
+		if s.draining.Load() {
+			c.Fail(errDraining)
+			t.state.CompareAndSwap(state|turnRuns, state)
+			return
+		}
 	}
 	c.serve()
 	if c.ctx != nil {
 		c.ctx.cancel(errCallOver)
 	}
-	t.state.CompareAndSwap(state|turnRuns, state+turnCount)
+	if !t.state.CompareAndSwap(state|turnRuns, state+turnCount) {
+		t.state.And(^uint32(turnRuns)) // see deserted
+	}
 }
 
-var errCallOver = &status.Error{Code: status.Cancelled, Message: "the call has been answered"}
+var (
+	errCallOver = &status.Error{Code: status.Cancelled, Message: "the call has been answered"}
+	errDraining = &status.Error{Code: status.Unavailable, Message: "the other side is shutting down"}
+)
 
 // serve runs the target. A panic fails the call and nothing else.
 func (c *Call) serve() {
+	returned := false
 	defer func() {
+		if returned {
+			return
+		}
 		if p := recover(); p != nil {
 			c.s.cfg.Log.Error("handler panicked", "route", Describe(c.route.bind), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			c.Fail(status.Errorf(status.Internal, "the handler of %s panicked", Describe(c.route.bind)))
+		}
+		if c.detached {
+			c.s.Refuse(c.ID, c.panicked())
+			c.s.FlushNow()
+		} else {
+			c.Fail(c.panicked())
 		}
 	}()
 	c.route.target.Call(c)
+	returned = true
 	if !c.detached && !c.answered.Load() {
 		c.Fail(status.Errorf(status.Internal, "the handler of %s returned without an answer", Describe(c.route.bind)))
 	}
+}
+
+func (c *Call) panicked() error {
+	return status.Errorf(status.Internal, "the handler of %s panicked", Describe(c.route.bind))
 }
 
 // finishLost ends a goroutine that has lost the reading role to another.
@@ -331,27 +406,20 @@ func (s *Session) mustQueue() bool {
 
 // enqueue keeps a request for later, or refuses it.
 func (s *Session) enqueue(f *Frame) {
-	if !s.cfg.Gate.enqueue() {
+	size := len(f.Payload) + len(f.Ext)
+	if !s.cfg.Gate.enqueue(size) {
 		s.refuse(f, status.Errorf(status.Overloaded, "%d requests wait already: try again later", s.cfg.Gate.Queued()))
 		return
 	}
-	buf := f.Take()
+	buf := f.Take().Compact()
 	c := &Call{}
 	c.reset(s, newTurn(s), f)
 	c.t.current.Store(c)
 	c.t.state.Store(turnLost)
 	c.buf = buf
-	in := &s.in
-	in.mu.Lock()
-	ok := in.ended == nil && in.addLocked(c.ID, c, c.listen())
-	c.entered = ok
-	if ok {
-		in.queue = append(in.queue, queued{buf: buf, call: c})
-		in.waits.Add(1)
-	}
-	in.mu.Unlock()
-	if !ok {
-		s.cfg.Gate.queued.Add(-1)
+	c.Ext, c.Payload = parts(f, buf)
+	if !s.in.enqueue(queued{buf: buf, call: c, size: size}) {
+		s.cfg.Gate.dequeued(size)
 		buf.Release()
 		s.violated("call id %d is in use", f.ID)
 		return
@@ -359,41 +427,57 @@ func (s *Session) enqueue(f *Frame) {
 	s.serveQueued()
 }
 
+// enqueue enters a request into the table and the queue; false if the session has ended.
+func (in *inbound) enqueue(q queued) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.ended != nil {
+		return false
+	}
+	c := q.call
+	c.entered = in.addLocked(c.ID, c, c.listen())
+	in.queue = append(in.queue, q)
+	in.waits.Add(1)
+	return true
+}
+
 // serveQueued starts a goroutine that serves waiting requests, if there are any and they
-// may be served. It is called whenever what they wait for may have come: room in the
-// outbox, or the end of a handler.
-func (s *Session) serveQueued() {
+// may be served, and reports whether it did. It is called whenever what they wait for may
+// have come: room in the outbox, or the end of a handler.
+func (s *Session) serveQueued() bool {
 	in := &s.in
 	if in.waits.Load() == 0 || s.out.full() {
-		return
+		return false
 	}
 	gate := s.cfg.Gate
 	if !gate.open() {
 		gate.await(s)
 		if !gate.open() {
-			return
+			return false
 		}
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if len(in.queue) == 0 || in.ended != nil {
-		return
+		return false
 	}
 	s.wg.Add(1) // under mu: in.close, after which Wait may return, has not run yet
 	gate.running.Add(1)
 	go s.worker()
+	return true
 }
 
 // worker serves waiting requests until none is left or none may be served.
 func (s *Session) worker() {
 	defer s.wg.Done()
+	defer s.serveQueued()
 	defer s.cfg.Gate.leave()
 	for !s.out.full() {
 		q, more, ok := s.in.dequeue()
 		if !ok {
 			return
 		}
-		s.cfg.Gate.queued.Add(-1)
+		s.cfg.Gate.dequeued(q.size)
 		if more {
 			s.serveQueued()
 		}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/status"
@@ -61,7 +62,6 @@ type Session struct {
 	calls  calls
 	in     inbound
 	role   role
-	long   chan struct{} // a token for each long message that is being sent
 	dirty  dirty
 
 	watched  atomic.Bool // in the Keeper's care
@@ -74,6 +74,7 @@ type Session struct {
 	sources sources
 
 	wg   sync.WaitGroup
+	hung sync.Once // the Conn was closed
 	done chan struct{}
 	mu   sync.Mutex
 	err  *status.Error // why the session ended; guarded by mu
@@ -121,8 +122,13 @@ func (s *Session) OnEnd(f func(error)) {
 	f(err)
 }
 
-// Close ends the session at once and tells the peer, if it can be told without waiting.
-// It does not wait for handlers; Wait does.
+// farewell is how long the end of a session may wait for the last words: for ours to
+// leave, or for the peer's to arrive when it can be sent nothing any more.
+const farewell = 100 * time.Millisecond
+
+// Close ends the session and tells the peer. What was sent before still leaves, if the peer
+// takes it within a tenth of a second; Close does not wait for that, nor for handlers: Wait
+// does.
 func (s *Session) Close() error {
 	return s.CloseWith(status.Errorf(status.Closed, "the session was closed on this side: %w", net.ErrClosed))
 }
@@ -134,42 +140,86 @@ func (s *Session) CloseWith(reason *status.Error) error {
 		told = &status.Error{Code: status.PeerGone, Message: "the other side closed the session"}
 	}
 	s.control(wire.Header{Kind: wire.KindGoaway, Flags: wire.FlagEnd}, appendStatus(nil, told))
-	s.fail(reason)
+	s.finish(reason, true)
 	return nil
 }
 
 // Wait returns when the session has ended and all its goroutines, handlers among them,
-// have returned.
+// have returned. So a handler must not call it, nor what was given to OnEnd.
 func (s *Session) Wait() {
 	<-s.done
 	s.wg.Wait()
 }
 
-// fail ends the session with a reason; only the first counts.
-func (s *Session) fail(reason error) {
-	err := status.Convert(reason)
-	s.mu.Lock()
-	if s.err != nil {
-		s.mu.Unlock()
+// fail ends the session with a reason, at once.
+func (s *Session) fail(reason error) { s.finish(status.Convert(reason), false) }
+
+// finish ends the session; only the first reason counts. With leave the Conn is closed
+// only when everything has been sent that waits, GOAWAY above all, or after farewell.
+func (s *Session) finish(err *status.Error, leave bool) {
+	end, first := s.settle(err)
+	if !first {
 		return
 	}
-	s.err = err
-	end := s.end
-	s.end = nil
-	s.mu.Unlock()
+	defer s.wg.Done()
+	s.draining.Store(true)
+	leave = s.out.close(leave)
 	close(s.done)
 	s.cfg.Log.Debug("session ended", "peer", s.peer.ID, "code", err.Code.String(), "reason", err.Message)
-	s.out.close()
-	s.conn.Close()
+	if leave {
+		s.hangUpSoon()
+	} else {
+		s.hangUp()
+	}
 	for _, sink := range s.calls.close(err) {
 		sink.Final(nil, err)
 	}
 	s.in.close(err)
 	s.role.turn.Load().abandon(err)
+	s.cfg.Gate.forget(s)
 	s.pings.close()
 	for _, f := range end {
 		f(err)
 	}
+}
+
+// settle notes why the session has ended and returns who is to be told; false if it had
+// ended before. Wait has to wait for finish and for hangUp.
+func (s *Session) settle(err *status.Error) (end []func(error), first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, false
+	}
+	s.err = err
+	end, s.end = s.end, nil
+	s.wg.Add(2)
+	return end, true
+}
+
+// hangUpSoon leaves the Conn to whoever writes the last of what waits, for a while.
+func (s *Session) hangUpSoon() {
+	if s.role.state.Load() == roleCaller {
+		s.interrupt.Interrupt() // its answer will not come
+	}
+	t := time.AfterFunc(farewell, s.hangUp)
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	if s.out.watch != nil {
+		s.out.watch.Stop()
+	}
+	s.out.watch = t
+}
+
+// hangUp closes the Conn.
+func (s *Session) hangUp() {
+	s.hung.Do(func() {
+		s.out.mu.Lock()
+		s.out.dropLocked()
+		s.out.mu.Unlock()
+		s.conn.Close()
+		s.wg.Done()
+	})
 }
 
 // lost turns an error of the Conn into the reason for the end of the session.
@@ -278,14 +328,35 @@ func randomHex(n int) string {
 
 // appendStatus appends the wire form of an error.
 func appendStatus(dst []byte, e *status.Error) []byte {
-	const maxMessage = 4 << 10
 	msg := e.Message
 	if e.Err != nil && msg == "" {
 		msg = e.Err.Error()
 	}
+	details := e.Details
+	if len(details) > maxDetails {
+		details = nil
+	}
 	return wire.AppendStatus(dst, wire.Status{
-		Code: uint16(e.Code), Retry: uint8(e.Retry), Message: []byte(msg[:min(len(msg), maxMessage)]), Details: e.Details,
+		Code: uint16(e.Code), Retry: uint8(e.Retry), Message: []byte(shorten(msg)), Details: details,
 	})
+}
+
+// What a status carries at most: it fits in one frame.
+const (
+	maxMessage = 4 << 10
+	maxDetails = 56 << 10
+)
+
+// shorten cuts a message, between two characters.
+func shorten(msg string) string {
+	if len(msg) <= maxMessage {
+		return msg
+	}
+	n := maxMessage
+	for n > 0 && !utf8.RuneStart(msg[n]) {
+		n--
+	}
+	return msg[:n]
 }
 
 // parseStatus returns what the peer said, never nil; a malformed status is a Protocol one.

@@ -165,7 +165,7 @@ func TestSymmetricPeersNeverStop(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 				defer cancel()
 				var wg sync.WaitGroup
-				calls := min(200, (8<<20)/size/8+1)
+				calls := min(100, (2<<20)/size/8+1)
 				for _, s := range []*session.Session{ds, as} {
 					r := s.Route(method("echo"))
 					for range 64 {

@@ -27,9 +27,10 @@ type Stream struct {
 	mu       sync.Mutex
 	stop     func() bool // ends the care for the context the stream was opened with; may be nil
 	queue    []received
+	peer     StreamPeer    // takes over what comes, see passTo; nil mostly
 	signal   chan struct{} // a token when there is something new for Recv
 	peerEnd  bool          // the peer sends no more items
-	passed   bool          // its end was passed on, or was part of the request
+	endCame  bool          // it has said so in a frame of its own
 	over     bool          // the final frame came, or the stream was cut
 	err      *status.Error // why it was cut
 	reply    Reply         // the final frame's
@@ -43,6 +44,7 @@ type received struct {
 	buf  *transport.Buffer
 	item Item
 	cost uint64
+	bits uint32
 }
 
 // Item is a message of a stream.
@@ -76,6 +78,7 @@ func (r *Route) Open(ctx context.Context, shape wire.Shape, m Message) (*Stream,
 	x.mu.Lock()
 	x.id = id
 	x.mu.Unlock()
+	s.recall()
 	s.flush(s.calls.pending.Load() > 1)
 	if ctx.Done() != nil {
 		x.follow(context.AfterFunc(ctx, x.Cancel))
@@ -115,30 +118,9 @@ func (c *Call) listen() *Stream {
 	x.id = c.ID
 	x.window.limit = c.s.peer.limits.Stream
 	x.peerEnd = c.Flags&wire.FlagEnd != 0
-	x.passed = x.peerEnd
 	x.ended = c.Shape() == wire.ClientStream
 	c.stream = x
 	return x
-}
-
-// pass gives what has come for a detached call to who takes it from now on. It returns
-// false once there is nothing left and the entry is who's.
-func (x *Stream) pass(to StreamPeer) bool {
-	x.mu.Lock()
-	queue, end := x.queue, x.peerEnd && !x.passed
-	x.queue, x.passed = nil, x.passed || end
-	x.mu.Unlock()
-	for _, r := range queue {
-		to.Item(&Frame{
-			Header: wire.Header{Kind: wire.KindData, Codec: r.item.Codec, ID: x.id, Source: r.item.Source, Sequence: r.item.Sequence},
-			Ext:    r.item.Ext, Payload: r.item.Payload, buf: r.buf,
-		})
-		r.buf.Release()
-	}
-	if end {
-		to.Item(&Frame{Header: wire.Header{Kind: wire.KindData, Flags: wire.FlagEnd, ID: x.id}})
-	}
-	return len(queue) > 0 || end
 }
 
 // StreamWindows returns how much a stream may send at its beginning: the peer to this
@@ -149,57 +131,6 @@ func (s *Session) StreamWindows() (in, out uint64) {
 
 // Session returns the session that the stream belongs to.
 func (x *Stream) Session() *Session { return x.s }
-
-// Item implements Sink and takes an item from the peer.
-func (x *Stream) Item(f *Frame) {
-	if f.Flags&wire.FlagEnd != 0 {
-		x.mu.Lock()
-		x.peerEnd = true
-		x.mu.Unlock()
-		x.notify()
-		return
-	}
-	r := received{buf: f.Take().Compact(), cost: cost(len(f.Payload))}
-	r.item = Item{Codec: f.Codec, Source: f.Source, Sequence: f.Sequence}
-	if f.Route != 0 {
-		if route := x.s.inRouteOf(f.Route); route != nil {
-			r.item.From = route.bind
-		}
-	}
-	r.item.Ext, r.item.Payload = parts(f, r.buf)
-	x.mu.Lock()
-	over := x.taken >= x.granted
-	x.taken += r.cost
-	if x.over || over {
-		x.mu.Unlock()
-		r.buf.Release()
-		if over {
-			x.s.violated("more than the credit was sent on stream %d", x.id)
-		}
-		return
-	}
-	x.queue = append(x.queue, r)
-	x.mu.Unlock()
-	x.notify()
-}
-
-// parts finds the extensions and payload of f in the Buffer that was kept of it, which
-// holds the frame from its start, or the payload alone if it was put together.
-func parts(f *Frame, buf *transport.Buffer) (ext, payload []byte) {
-	b := buf.Bytes()
-	if len(b) == len(f.Payload) {
-		return append([]byte(nil), f.Ext...), b
-	}
-	head := len(b) - len(f.Payload)
-	return b[head-len(f.Ext) : head], b[head:]
-}
-
-func (x *Stream) notify() {
-	select {
-	case x.signal <- struct{}{}:
-	default:
-	}
-}
 
 // Final implements Sink.
 func (x *Stream) Final(f *Frame, err error) {
@@ -226,10 +157,7 @@ func (x *Stream) cancelled(reason *status.Error) {
 func (x *Stream) wake() {
 	x.notify()
 	x.s.out.mu.Lock()
-	if x.window.more != nil {
-		close(x.window.more)
-		x.window.more = nil
-	}
+	x.window.wakeLocked()
 	told := x.credit
 	x.s.out.mu.Unlock()
 	if told != nil {
@@ -243,76 +171,15 @@ func (x *Stream) wake() {
 	}
 }
 
-// Recv returns the next item, its payload appended to dst. After the last item it returns
-// io.EOF, after a failure the *status.Error. At the end of ctx the stream goes on.
-func (x *Stream) Recv(ctx context.Context, dst []byte) (Item, error) {
-	for {
-		if item, ok, err := x.next(dst); ok || err != nil {
-			return item, err
-		}
-		x.s.flush(false)
-		x.leave(ctx)
-		select {
-		case <-x.signal:
-		case <-ctx.Done():
-			return Item{}, ctxError(ctx)
-		}
-	}
-}
-
-// leave hands the reading role on before the stream's goroutine waits.
-func (x *Stream) leave(ctx context.Context) {
-	if x.turn != nil {
-		x.turn.handOff()
-		return
-	}
-	handOff(ctx)
-}
-
-// next takes an item that has come already.
-func (x *Stream) next(dst []byte) (Item, bool, error) {
-	x.mu.Lock()
-	if len(x.queue) == 0 {
-		defer x.mu.Unlock()
-		if x.err != nil {
-			return Item{}, false, x.err
-		}
-		if x.peerEnd {
-			return Item{}, false, io.EOF
-		}
-		return Item{}, false, nil
-	}
-	r := x.queue[0]
-	x.queue[0] = received{}
-	if x.queue = x.queue[1:]; len(x.queue) == 0 {
-		x.queue = nil
-	}
-	grant := x.consumeLocked(r.cost)
-	x.mu.Unlock()
-	item := r.item
-	item.Payload = append(dst, item.Payload...)
-	item.Ext = append([]byte(nil), item.Ext...)
-	r.buf.Release()
-	if grant != 0 {
-		x.s.control(wire.Header{Kind: wire.KindCredit, ID: x.id}, wire.AppendCredit(nil, wire.Credit{Limit: grant, Acked: item.Sequence}))
-	}
-	return item, true, nil
-}
-
-// consumeLocked returns the new limit if it is time to tell the peer, else 0.
-func (x *Stream) consumeLocked(n uint64) uint64 {
-	window := uint64(x.s.cfg.StreamWindow)
-	x.consumed += n
-	limit := x.consumed + window
-	if x.over || x.peerEnd || limit-x.granted < window/2 {
-		return 0
-	}
-	x.granted = limit
-	return limit
-}
-
 // Credit takes a CREDIT frame.
 func (x *Stream) Credit(c wire.Credit) {
+	x.mu.Lock()
+	p := x.peer
+	x.mu.Unlock()
+	if p != nil {
+		p.Credit(c)
+		return
+	}
 	x.s.out.mu.Lock()
 	x.window.grantLocked(c)
 	told := x.credit
@@ -345,12 +212,6 @@ func (x *Stream) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	if len(m.Payload) > fragmentSize {
-		if err := s.enterLong(ctx); err != nil {
-			return err
-		}
-		defer s.leaveLong()
-	}
 	for {
 		if err := x.sendable(); err != nil {
 			return err
@@ -360,24 +221,35 @@ func (x *Stream) Send(ctx context.Context, m Message) error {
 		}
 		wait := x.window.waitLocked()
 		if wait == nil {
+			wait = s.out.longLocked(len(m.Payload), s.peer.limits.Message)
+		}
+		if wait == nil {
 			break
 		}
-		s.out.mu.Unlock()
-		s.flush(false)
-		x.leave(ctx)
-		select {
-		case <-wait:
-		case <-s.done:
-		case <-ctx.Done():
-			return ctxError(ctx)
+		if err := x.parkLocked(ctx, wait); err != nil {
+			return err
 		}
 	}
 	x.window.sent += cost(len(m.Payload))
-	if err := s.appendMessage(ctx, h, ext, m.Payload); err != nil {
-		s.giveBack(&x.window, len(m.Payload))
+	if err := s.appendMessage(ctx, h, ext, m.Payload, nil, &x.window); err != nil {
 		return err
 	}
 	s.flushOneWay()
+	return nil
+}
+
+// parkLocked waits for credit or room. The end of the session is no error of its own: the
+// stream learns the reason.
+func (x *Stream) parkLocked(ctx context.Context, wait <-chan struct{}) error {
+	x.s.out.mu.Unlock()
+	x.s.flush(false)
+	x.leave(ctx)
+	select {
+	case <-wait:
+	case <-x.s.done:
+	case <-ctx.Done():
+		return ctxError(ctx)
+	}
 	return nil
 }
 
@@ -402,8 +274,12 @@ func (x *Stream) TrySend(m Message, label *Route) (bool, error) {
 		s.out.mu.Unlock()
 		return false, nil
 	}
+	if label != nil && !s.bindLocked(label) {
+		s.out.feedLaterLocked(x, x.credit)
+		s.out.mu.Unlock()
+		return false, nil
+	}
 	if label != nil {
-		s.bindLocked(label)
 		h.Route = label.num
 	}
 	if m.Source != 0 {

@@ -67,6 +67,18 @@ func (x *Stream) Cancel() {
 	x.wake()
 }
 
+// finish ends the stream at the serving end: the final frame goes out.
+func (x *Stream) finish() {
+	x.mu.Lock()
+	x.over, x.peerEnd = true, true
+	x.mu.Unlock()
+	x.drop()
+	x.notify()
+	x.s.out.mu.Lock()
+	defer x.s.out.mu.Unlock()
+	x.window.wakeLocked()
+}
+
 // drop releases what nobody will take.
 func (x *Stream) drop() {
 	x.mu.Lock()

@@ -22,14 +22,15 @@ const (
 var magic = []byte("PLEXUS")
 
 // Preface is the first frame in each direction: u32 length (16), "PLEXUS", u8 major,
-// u8 minor, 4 bytes zero. It has no header.
+// u8 minor, CR LF CR LF, by which a peer that reads lines (HTTP, SMTP) answers at once
+// instead of waiting for more. The last four are not looked at. It has no header.
 type Preface struct{ Major, Minor uint8 }
 
 // AppendPreface appends p.
 func AppendPreface(dst []byte, p Preface) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, PrefaceSize)
 	dst = append(dst, magic...)
-	return append(dst, p.Major, p.Minor, 0, 0, 0, 0)
+	return append(dst, p.Major, p.Minor, '\r', '\n', '\r', '\n')
 }
 
 // ParsePreface returns the preface in frame, or an error that guesses what the peer

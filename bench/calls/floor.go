@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,7 +23,7 @@ func serveFloor(address string) {
 	l, err := net.Listen(n, a)
 	check(err)
 	fmt.Println(n + "://" + l.Addr().String())
-	go func() { os.Stdin.Read(make([]byte, 1)); os.Exit(0) }()
+	go func() { untilParentGoes(); os.Exit(0) }()
 	c, err := l.Accept()
 	check(err)
 	in := frames{c: c, buf: make([]byte, 64<<10)}
@@ -31,7 +32,7 @@ func serveFloor(address string) {
 		f, ok := in.buffered()
 		if !ok {
 			if len(out) > 0 {
-				c.Write(out)
+				send(c, out)
 				out = out[:0]
 			}
 			if f, ok = in.next(); !ok {
@@ -71,7 +72,7 @@ func (f *frames) next() ([]byte, bool) {
 		f.r = 0
 		n, err := f.c.Read(f.buf[f.w:])
 		if err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				fmt.Fprintln(os.Stderr, err)
 			}
 			return nil, false
@@ -91,7 +92,7 @@ func dialFloor(address string, callers int) (func(int, []byte) int, func(), erro
 		var out []byte
 		return func(_ int, p []byte) int {
 			out = appendFrame(out[:0], 0, p)
-			c.Write(out)
+			send(c, out)
 			f, _ := in.next()
 			return len(f) - 8
 		}, func() { c.Close() }, nil
@@ -138,7 +139,7 @@ func share(c net.Conn, in *frames, callers int) func(int, []byte) int {
 			b := out
 			out = spare[:0]
 			mu.Unlock()
-			c.Write(b)
+			send(c, b)
 			mu.Lock()
 			spare = b
 		}
@@ -147,3 +148,11 @@ func share(c net.Conn, in *frames, callers int) func(int, []byte) int {
 		return <-done[i]
 	}
 }
+
+func send(c net.Conn, b []byte) {
+	_, err := c.Write(b)
+	check(err)
+}
+
+// untilParentGoes returns when standard input has ended.
+func untilParentGoes() { _, _ = io.Copy(io.Discard, os.Stdin) }

@@ -209,7 +209,7 @@ func serve(role, address string) {
 	_, err = plexus.Handle(srv, "echo", func(_ context.Context, in []byte) ([]byte, error) { return in, nil })
 	check(err)
 	fmt.Println(srv.Endpoints()[0])
-	os.Stdin.Read(make([]byte, 1)) // until the parent has gone
+	untilParentGoes()
 	srv.Close()
 }
 

@@ -26,7 +26,7 @@ def u8len(text):
 
 
 def preface(major=1, minor=0):
-    return struct.pack("<I6sBB4x", 16, b"PLEXUS", major, minor)
+    return struct.pack("<I6sBB4s", 16, b"PLEXUS", major, minor, b"\r\n\r\n")
 
 
 def frame(kind, flags=0, codec=0, id=0, route=0, source=0, sequence=0, deadline=0, bits=0, ext=b"", payload=b"", length=None, words=None):

@@ -36,7 +36,7 @@ SLOTS = (1 << 18) - 1
 GENERATIONS = 1 << 13
 
 _HEADER = struct.Struct("<IBBBBIIQQII")
-_PREFACE = struct.Struct("<I6sBB4x")
+_PREFACE = struct.Struct("<I6sBB4s")
 _STATUS = struct.Struct("<HBBI")
 _CREDIT = struct.Struct("<QQ")
 _U16 = struct.Struct("<H")
@@ -114,13 +114,13 @@ class Splitter:
 
 
 def pack_preface(major: int = MAJOR, minor: int = MINOR) -> bytes:
-    return _PREFACE.pack(_PREFACE.size, b"PLEXUS", major, minor)
+    return _PREFACE.pack(_PREFACE.size, b"PLEXUS", major, minor, b"\r\n\r\n")
 
 
 def parse_preface(data: bytes) -> Tuple[int, int]:
     if len(data) != _PREFACE.size:
         raise WireError("preface", "no Plexus preface: %r" % data[:16])
-    size, magic, major, minor = _PREFACE.unpack(data)
+    size, magic, major, minor, _ = _PREFACE.unpack(data)
     if size != _PREFACE.size or magic != b"PLEXUS":
         raise WireError("preface", "no Plexus preface: %r" % data[:16])
     return major, minor

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"io"
+
+	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Item implements Sink and takes an item from the peer.
+func (x *Stream) Item(f *Frame) {
+	r := received{bits: f.Bits}
+	end := f.Flags&wire.FlagEnd != 0
+	if !end {
+		r = x.keep(f)
+	}
+	x.mu.Lock()
+	if p := x.peer; p != nil {
+		x.mu.Unlock()
+		r.release()
+		p.Item(f)
+		return
+	}
+	over := !end && x.taken >= x.granted
+	x.taken += r.cost
+	switch {
+	case end:
+		x.peerEnd, x.endCame = true, true
+	case x.over || over:
+		defer r.release()
+	default:
+		x.queue = append(x.queue, r)
+	}
+	x.mu.Unlock()
+	if over {
+		x.s.violated("more than the credit was sent on stream %d", f.ID)
+		return
+	}
+	x.notify()
+}
+
+// keep returns what is queued of an item.
+func (x *Stream) keep(f *Frame) received {
+	r := received{buf: f.Take().Compact(), cost: cost(len(f.Payload)), bits: f.Bits}
+	r.item = Item{Codec: f.Codec, Source: f.Source, Sequence: f.Sequence}
+	if f.Route != 0 {
+		if route := x.s.inRouteOf(f.Route); route != nil {
+			r.item.From = route.bind
+		}
+	}
+	r.item.Ext, r.item.Payload = parts(f, r.buf)
+	return r
+}
+
+func (r *received) release() {
+	if r.buf != nil {
+		r.buf.Release()
+	}
+}
+
+// parts finds the extensions and payload of f in the Buffer that was kept of it, which
+// holds the frame from its start, or the payload alone if it was put together.
+func parts(f *Frame, buf *transport.Buffer) (ext, payload []byte) {
+	b := buf.Bytes()
+	if len(b) == len(f.Payload) {
+		return append([]byte(nil), f.Ext...), b
+	}
+	head := len(b) - len(f.Payload)
+	return b[head-len(f.Ext) : head], b[head:]
+}
+
+func (x *Stream) notify() {
+	select {
+	case x.signal <- struct{}{}:
+	default:
+	}
+}
+
+// passTo gives what has come and what still comes for a detached call to who takes it from
+// now on.
+func (x *Stream) passTo(p StreamPeer) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, r := range x.queue { // under mu: what comes now has to wait its turn
+		f := Frame{Ext: r.item.Ext, Payload: r.item.Payload, buf: r.buf}
+		f.Header = wire.Header{Kind: wire.KindData, Codec: r.item.Codec, ID: x.id, Source: r.item.Source, Sequence: r.item.Sequence, Bits: r.bits}
+		p.Item(&f)
+		r.buf.Release()
+	}
+	x.queue, x.peer = nil, p
+	if x.endCame {
+		p.Item(&Frame{Header: wire.Header{Kind: wire.KindData, Flags: wire.FlagEnd, ID: x.id}})
+	}
+	x.s.out.mu.Lock()
+	w := x.window
+	x.s.out.mu.Unlock()
+	if w.limit > x.s.peer.limits.Stream {
+		p.Credit(wire.Credit{Limit: w.limit, Acked: w.acked})
+	}
+}
+
+// Recv returns the next item, its payload appended to dst. After the last item it returns
+// io.EOF, after a failure the *status.Error. At the end of ctx the stream goes on.
+func (x *Stream) Recv(ctx context.Context, dst []byte) (Item, error) {
+	for {
+		if item, ok, err := x.next(dst); ok || err != nil {
+			return item, err
+		}
+		x.s.flush(false)
+		x.leave(ctx)
+		select {
+		case <-x.signal:
+		case <-ctx.Done():
+			return Item{}, ctxError(ctx)
+		}
+	}
+}
+
+// leave hands the reading role on before the stream's goroutine waits.
+func (x *Stream) leave(ctx context.Context) {
+	if x.turn != nil {
+		x.turn.handOff()
+		return
+	}
+	handOff(ctx)
+}
+
+// next takes an item that has come already.
+func (x *Stream) next(dst []byte) (Item, bool, error) {
+	x.mu.Lock()
+	if len(x.queue) == 0 {
+		defer x.mu.Unlock()
+		if x.err != nil {
+			return Item{}, false, x.err
+		}
+		if x.peerEnd {
+			return Item{}, false, io.EOF
+		}
+		return Item{}, false, nil
+	}
+	r := x.queue[0]
+	x.queue[0] = received{}
+	if x.queue = x.queue[1:]; len(x.queue) == 0 {
+		x.queue = nil
+	}
+	grant := x.consumeLocked(r.cost)
+	x.mu.Unlock()
+	item := r.item
+	item.Payload = append(dst, item.Payload...)
+	item.Ext = append([]byte(nil), item.Ext...)
+	r.buf.Release()
+	if grant != 0 {
+		x.s.control(wire.Header{Kind: wire.KindCredit, ID: x.id}, wire.AppendCredit(nil, wire.Credit{Limit: grant, Acked: item.Sequence}))
+	}
+	return item, true, nil
+}
+
+// consumeLocked returns the new limit if it is time to tell the peer, else 0.
+func (x *Stream) consumeLocked(n uint64) uint64 {
+	window := uint64(x.s.cfg.StreamWindow)
+	x.consumed += n
+	limit := x.consumed + window
+	if x.over || x.peerEnd || limit-x.granted < window/2 {
+		return 0
+	}
+	x.granted = limit
+	return limit
+}
