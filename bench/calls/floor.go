@@ -4,7 +4,6 @@ package main
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -72,10 +71,7 @@ func (f *frames) next() ([]byte, bool) {
 		f.r = 0
 		n, err := f.c.Read(f.buf[f.w:])
 		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				fmt.Fprintln(os.Stderr, err)
-			}
-			return nil, false
+			return nil, false // the run is over
 		}
 		f.w += n
 	}
