@@ -5,7 +5,6 @@ package session
 import (
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 
 	"github.com/plexus-ipc/plexus/status"
@@ -219,31 +218,6 @@ func (c *Call) FlushAfter(to *Session) {
 
 // FlushNow flushes what was appended, for a forwarder that is not reading.
 func (s *Session) FlushNow() { s.flush(false) }
-
-// dirty are the sessions to flush before the reader waits.
-type dirty struct {
-	any  atomic.Bool // there may be some
-	mu   sync.Mutex
-	list []*Session
-}
-
-// flush empties the list. It is small: one entry per destination of a batch.
-func (d *dirty) flush() {
-	d.mu.Lock()
-	list := d.list
-	d.list = nil
-	d.any.Store(false)
-	d.mu.Unlock()
-	for i, to := range list {
-		to.flush(false)
-		list[i] = nil
-	}
-	d.mu.Lock()
-	if d.list == nil {
-		d.list = list[:0]
-	}
-	d.mu.Unlock()
-}
 
 // Forward sends an item of a stream on, for a forwarder that keeps to the receiver's
 // credit itself.
