@@ -38,7 +38,7 @@
 // The primitives are those of tinylib/msgp, which append to and read from byte slices; the
 // walk over Go values is here. Libraries that do both by reflection were rejected for what
 // they do to this contract: shamaton/msgpack v3.2.0 recurses without a limit (a fatal stack
-// overflow from 2 MB of 0x91), panics on unhashable keys, aliases the input, gives an any
+// overflow from 2 MB of 0x91), panics on unhashable keys, gives an any
 // uint8 or uint16 by the width on the wire, and encodes into a buffer of its own;
 // vmihailenco/msgpack is no longer kept.
 package msgpack
