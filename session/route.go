@@ -245,7 +245,7 @@ func (r *Route) begin(ctx context.Context, m *Message, sink Sink, shape wire.Sha
 		Kind: wire.KindCall, Flags: flags, Codec: m.Codec, ID: id, Route: r.num, Source: m.Source,
 		Deadline: deadline, Bits: wire.MakeBits(m.Priority, shape, m.Idempotent),
 	}
-	s.appendMessage(ctx, h, ext, m.Payload, r, nil) // a request that is withdrawn is answered, too
+	_ = s.appendMessage(ctx, h, ext, m.Payload, r, nil) // a request that is withdrawn is answered, too
 	return id, nil
 }
 
