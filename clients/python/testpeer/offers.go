@@ -128,7 +128,7 @@ func double(ctx context.Context, d *plexus.Duplex[int, int]) error {
 
 func drain(c *session.Call) {
 	s := c.Session()
-	go s.Drain(context.Background())
+	go func() { _, _ = s.Drain(context.Background()) }()
 	echo(c)
 }
 
