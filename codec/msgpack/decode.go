@@ -241,12 +241,11 @@ func (in *info) decodeSpecial(data []byte, rv reflect.Value) ([]byte, error) {
 
 // decodeAs stores an extension that must be a T.
 func decodeAs[T any](data []byte, rv reflect.Value) ([]byte, error) {
-	var v any
-	rest, err := data, error(nil)
 	if t := msgp.NextType(data); t != msgp.TimeType && t != msgp.ExtensionType && t != msgp.Complex64Type && t != msgp.Complex128Type {
 		return nil, problem(codec.Mismatch, "%s for %s", t, rv.Type())
 	}
-	if v, rest, err = decodeExt(data); err != nil {
+	v, rest, err := decodeExt(data)
+	if err != nil {
 		return nil, err
 	}
 	own, ok := v.(T)
