@@ -142,7 +142,7 @@ func (s *Server) Serve(l transport.Listener) error {
 // report the death of a peer at once.
 func heartbeatOf(l transport.Listener) bool {
 	switch l.Endpoint().Scheme() {
-	case "tcp", "tls", "ws", "wss":
+	case "tcp", "tls", "unixgram", "ws", "wss":
 		return true
 	}
 	return false
