@@ -31,25 +31,46 @@ func (r *Route) Emit(ctx context.Context, m Message) error {
 // await returns with out.mu locked, once a message of n bytes may be sent.
 func (r *Route) await(ctx context.Context, n int) error {
 	s := r.s
+	pinned := false
 	for {
 		if err := s.waitRoom(ctx); err != nil {
-			return err
-		}
-		wait, err := r.obstacleLocked(n)
-		if err != nil {
+			s.out.mu.Lock()
+			r.pinLocked(&pinned, false)
 			s.out.mu.Unlock()
 			return err
 		}
+		wait, err := r.obstacleLocked(n)
 		if wait == nil {
-			return nil
+			r.pinLocked(&pinned, false)
+			if err != nil {
+				s.out.mu.Unlock()
+			}
+			return err
 		}
-		if !r.confirmed {
-			s.recall() // somebody must read the answer
-		}
+		r.pinLocked(&pinned, r.num != 0 && !r.confirmed)
 		if err := s.parkLocked(ctx, wait); err != nil {
+			s.out.mu.Lock()
+			r.pinLocked(&pinned, false)
+			s.out.mu.Unlock()
 			return err
 		}
 	}
+}
+
+// pinLocked keeps the route's number from being taken over while somebody waits for the
+// peer to accept it: else those who wait for one of few numbers could take them from each
+// other for ever.
+func (r *Route) pinLocked(pinned *bool, pin bool) {
+	switch {
+	case pin && !*pinned:
+		r.pins++
+		r.s.recall() // somebody must read the answer
+	case !pin && *pinned:
+		if r.pins--; r.pins == 0 {
+			r.s.out.wakeFreedLocked()
+		}
+	}
+	*pinned = pin
 }
 
 // obstacleLocked returns nil if a message of n bytes may be sent, else what is closed when

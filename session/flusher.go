@@ -91,12 +91,7 @@ func (s *Session) flushAll() {
 		block.put(block.b)
 	}
 	o.restLocked()
-	last := o.leaving
 	o.mu.Unlock()
-	if last {
-		s.hangUp()
-		return
-	}
 	s.serveQueued()
 }
 
@@ -198,12 +193,7 @@ func (s *Session) sendFailed(err error) {
 	o := &s.out
 	o.mu.Lock()
 	o.broken = true
-	last := o.leaving
 	o.mu.Unlock()
-	if last {
-		s.hangUp()
-		return
-	}
 	t := time.AfterFunc(farewell, func() { s.fail(s.lost("send", err)) })
 	s.OnEnd(func(error) { t.Stop() })
 	s.recall()

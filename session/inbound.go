@@ -209,12 +209,14 @@ func (in *inbound) cancelLocked(id uint32, reason *status.Error) (whom entry, ok
 }
 
 // abandon cancels the handler that runs on the reading goroutine when the session ends: it
-// is in no table. Nobody takes the role over.
+// is in no table. Another goroutine sees the peer off.
 func (t *turn) abandon(reason *status.Error) {
 	state := t.state.Load()
 	c := t.current.Load() // that of state, if the swap succeeds
 	if state&(turnRuns|turnLost) == turnRuns && t.state.CompareAndSwap(state, state|turnLost) {
 		t.s.cfg.Gate.running.Add(1)
+		t.s.wg.Add(1) // Wait waits for us, too
+		go t.s.read(newTurn(t.s))
 		c.Cancelled(reason)
 	}
 }

@@ -41,10 +41,10 @@ type outbox struct {
 	writing atomic.Bool    // the sender role is taken; set under mu
 	over    atomic.Bool    // above highWater; set under mu
 	closed  bool           // nothing more is appended
-	leaving bool           // closed, but what waits may still be written; whoever writes the last of it hangs up
+	leaving bool           // closed, but what waits may still be written
 	broken  bool           // sending has failed
 	long    uint64         // bytes of long messages that are being sent fragment by fragment
-	freed   chan struct{}  // closed when such a message has ended; nil if nobody waits
+	freed   chan struct{}  // closed when such a message has ended, or a number may be had; nil if nobody waits
 	room    chan struct{}  // closed when the outbox falls below lowWater; nil if nobody waits
 	empty   chan struct{}  // closed when all is written; nil if nobody waits
 	hungry  map[any]func() // who is told when the outbox falls below lowWater; nil if nobody
@@ -182,12 +182,7 @@ func (s *Session) flush(yield bool) {
 		o.feedLocked()
 	}
 	o.restLocked()
-	last := o.leaving
 	o.mu.Unlock()
-	if last {
-		s.hangUp()
-		return
-	}
 	s.serveQueued()
 }
 
@@ -210,9 +205,8 @@ func (o *outbox) notifyLocked() {
 	if n <= highWater && o.over.Load() {
 		o.over.Store(false)
 	}
-	if o.freed != nil && o.closed {
-		close(o.freed)
-		o.freed = nil
+	if o.closed {
+		o.wakeFreedLocked()
 	}
 	if o.room != nil && (n < lowWater || o.closed) {
 		close(o.room)
@@ -225,12 +219,12 @@ func (o *outbox) notifyLocked() {
 }
 
 // close takes nothing more and wakes everybody. With leave, what waits may still be
-// written: true means that there is something.
+// written, unless that has failed before: then it returns false.
 func (o *outbox) close(leave bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed, o.hungry = true, nil
-	o.leaving = leave && !o.broken && o.sizeLocked() > 0
+	o.leaving = leave && !o.broken
 	if !o.leaving {
 		o.dropLocked()
 	}
@@ -277,6 +271,10 @@ func (o *outbox) endLong(n int, r *Route) {
 	if r != nil {
 		r.busy--
 	}
+	o.wakeFreedLocked()
+}
+
+func (o *outbox) wakeFreedLocked() {
 	if o.freed != nil {
 		close(o.freed)
 		o.freed = nil

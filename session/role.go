@@ -11,6 +11,7 @@ import (
 
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/wire"
 )
 
 // The receiver role says who reads the connection:
@@ -120,15 +121,30 @@ func (s *Session) receive() (*transport.Buffer, error) {
 		s.flushAnswers()
 	}
 	b, err := s.conn.Recv()
-	if err != nil {
-		return nil, err
+	if err != nil || s.errIfEnded() {
+		return s.seeOff(b, err)
 	}
 	s.received.Add(1)
-	if s.errIfEnded() {
-		b.Release()
-		return nil, net.ErrClosed
-	}
 	return b, nil
+}
+
+// seeOff drops what the peer sends after the session has ended, until it hangs up.
+func (s *Session) seeOff(b *transport.Buffer, err error) (*transport.Buffer, error) {
+	for s.errIfEnded() {
+		if err == nil {
+			h, _, _, bad := wire.ParseFrame(b.Bytes())
+			b.Release()
+			if bad != nil || h.Kind == wire.KindGoaway && h.Flags&wire.FlagEnd != 0 {
+				err = net.ErrClosed
+			}
+		}
+		if err != nil && !errors.Is(err, transport.ErrInterrupted) {
+			s.hangUp()
+			return nil, err
+		}
+		b, err = s.conn.Recv()
+	}
+	return b, err
 }
 
 // flushAnswers flushes what was appended while frames were dealt with.
@@ -153,10 +169,11 @@ func (s *Session) rest() bool {
 	s.keep()
 	select {
 	case <-s.role.wake:
-		return true
 	case <-s.done:
-		return false
+		s.recall()
+		<-s.role.wake // from here, or from the caller who has the role
 	}
+	return true
 }
 
 // claim takes the role for a caller, if nobody has it.
@@ -171,7 +188,7 @@ func (s *Session) claim() bool {
 
 // unclaim leaves the role again: to nobody if all is quiet, else to the reader.
 func (s *Session) unclaim(quiet bool) {
-	if quiet && s.calls.pending.Load() == 0 && s.in.open() == 0 && !s.ready.Ready() {
+	if quiet && !s.errIfEnded() && s.calls.pending.Load() == 0 && s.in.open() == 0 && !s.ready.Ready() {
 		s.leaveToNobody()
 		return
 	}
@@ -183,8 +200,8 @@ func (s *Session) unclaim(quiet bool) {
 // reader.
 func (s *Session) leaveToNobody() {
 	s.role.state.Store(roleNobody)
-	if s.calls.pending.Load() != 0 && s.role.state.CompareAndSwap(roleNobody, roleReader) {
-		s.wakeReader()
+	if s.calls.pending.Load() != 0 || s.errIfEnded() {
+		s.recall()
 	}
 }
 

@@ -33,6 +33,7 @@ type Route struct {
 	// of events and topics
 	token     uint64        // of the PING after the BIND, 0 if none was sent
 	confirmed bool          // it was answered
+	pins      int           // who waits for that, then sends: the number must not change before
 	answer    chan struct{} // closed when it is, or when the route has lost its number; nil if nobody waits
 }
 
@@ -131,7 +132,7 @@ func (s *Session) numberLocked(r *Route) bool {
 		i := t.hand
 		t.hand = (t.hand + 1) % len(t.bound)
 		old := t.bound[i]
-		if old.used || old.busy > 0 {
+		if old.used || old.busy > 0 || old.pins > 0 {
 			old.used = false
 			continue
 		}

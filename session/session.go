@@ -154,8 +154,9 @@ func (s *Session) Wait() {
 // fail ends the session with a reason, at once.
 func (s *Session) fail(reason error) { s.finish(status.Convert(reason), false) }
 
-// finish ends the session; only the first reason counts. With leave the Conn is closed
-// only when everything has been sent that waits, GOAWAY above all, or after farewell.
+// finish ends the session; only the first reason counts. With leave what waits is still
+// sent, GOAWAY above all, and the Conn is closed when the peer has closed its end, or after
+// farewell: TCP would drop what is under way if it were closed before everything is read.
 func (s *Session) finish(err *status.Error, leave bool) {
 	end, first := s.settle(err)
 	if !first {
@@ -167,7 +168,7 @@ func (s *Session) finish(err *status.Error, leave bool) {
 	close(s.done)
 	s.cfg.Log.Debug("session ended", "peer", s.peer.ID, "code", err.Code.String(), "reason", err.Message)
 	if leave {
-		s.hangUpSoon()
+		s.linger()
 	} else {
 		s.hangUp()
 	}
@@ -197,8 +198,9 @@ func (s *Session) settle(err *status.Error) (end []func(error), first bool) {
 	return end, true
 }
 
-// hangUpSoon leaves the Conn to whoever writes the last of what waits, for a while.
-func (s *Session) hangUpSoon() {
+// linger has the reader wait for the peer to hang up, for a while.
+func (s *Session) linger() {
+	s.recall()
 	if s.role.state.Load() == roleCaller {
 		s.interrupt.Interrupt() // its answer will not come
 	}

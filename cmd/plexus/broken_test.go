@@ -253,8 +253,8 @@ func brokenPeers() []broken {
 		{"a web server", func(b *bench) []string {
 			s := httptest.NewServer(http.NotFoundHandler())
 			b.Cleanup(s.Close)
-			return client("tcp://"+s.Listener.Addr().String(), "status", "--timeout", "300ms")
-		}, "", exitTime, "deadline_exceeded", `^what listens at tcp://127.0.0.1:\d+ did not finish the handshake in time: is it a Plexus hub\?$`},
+			return client("tcp://"+s.Listener.Addr().String(), "status")
+		}, "", exitRefused, "protocol", `^no Plexus peer: the peer speaks HTTP: .*: is it a Plexus hub that listens at tcp://127.0.0.1:\d+\?$`},
 		{"a server that greets", func(b *bench) []string { return client(greeting(b, "SSH-2.0-OpenSSH_9.9\r\n"), "status") }, "", exitRefused, "protocol", "no Plexus peer: .*: is it a Plexus hub that listens at tcp:"},
 		{"a web server that answers", func(b *bench) []string {
 			return client(greeting(b, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), "status")
