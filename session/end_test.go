@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -182,7 +183,7 @@ func TestDrainLosesNoAnswer(t *testing.T) {
 			})
 		}
 		for served.Load() < 20 {
-			time.Sleep(0)
+			runtime.Gosched()
 		}
 		_, err := as.Drain(patience(t))
 		must(t, err)

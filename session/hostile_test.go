@@ -276,7 +276,7 @@ func TestSlotAgainAtOnce(t *testing.T) {
 	r.bind(1, method("echoes"))
 	for n := range uint32(2000) {
 		h := call(0, wire.Duplex)
-		h.ID = (n%8190+1)<<19 | 0
+		h.ID = (n%8190 + 1) << 19
 		r.send(h, nil)
 		r.send(wire.Header{Kind: wire.KindData, Flags: wire.FlagEnd, ID: h.ID}, nil)
 		if got, _ := r.want(wire.KindReply); got.ID != h.ID {
