@@ -170,9 +170,12 @@ func wantCode(t testing.TB, err error, code status.Code) {
 	}
 }
 
+// patienceTime is how long something may take that should not hang.
+const patienceTime = 20 * time.Second
+
 // patience returns a context that ends what hangs.
 func patience(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patienceTime)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -374,5 +374,8 @@ func parseStatus(p []byte) *status.Error {
 	if e.Code == status.OK {
 		e.Code = status.Failed
 	}
+	if e.Message == "" {
+		e.Message = "the other side gave no reason"
+	}
 	return e
 }

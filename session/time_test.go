@@ -12,27 +12,22 @@ import (
 	"github.com/plexus-ipc/plexus/transport/mem"
 )
 
-// bubble runs a test in time of its own over a line in memory.
-func bubble(t *testing.T, dc, ac session.Config, f func(t *testing.T, ds, as *session.Session, d, a *mem.Conn)) {
-	synctest.Test(t, func(t *testing.T) {
-		k := new(session.Keeper)
-		dc.Keeper, ac.Keeper = k, k
-		d, a := mem.Pipe()
-		ds, as := pair(t, d, a, &dc, &ac)
-		f(t, ds, as, d, a)
-		ds.Close()
-		as.Close()
-		ds.Wait()
-		as.Wait()
-		time.Sleep(time.Second) // the Keeper goes home
-	})
+// bubble returns sessions over a line in memory for a test in time of its own.
+func bubble(t *testing.T, dc, ac session.Config) (ds, as *session.Session, d, a *mem.Conn) {
+	t.Cleanup(func() { time.Sleep(time.Second) }) // the Keeper goes home
+	k := new(session.Keeper)
+	dc.Keeper, ac.Keeper = k, k
+	d, a = mem.Pipe()
+	ds, as = pair(t, d, a, &dc, &ac)
+	return ds, as, d, a
 }
 
 // A peer that is silent for three periods after a ping is given up; one that only has
 // nothing to say is not.
 func TestHeartbeat(t *testing.T) {
 	cfg := session.Config{Heartbeat: time.Second}
-	bubble(t, cfg, session.Config{}, func(t *testing.T, ds, as *session.Session, d, a *mem.Conn) {
+	synctest.Test(t, func(t *testing.T) {
+		ds, as, _, a := bubble(t, cfg, session.Config{})
 		time.Sleep(time.Hour)
 		if ds.Err() != nil || as.Err() != nil {
 			t.Fatal(ds.Err(), as.Err())
@@ -50,10 +45,11 @@ func TestHeartbeat(t *testing.T) {
 // A handler that takes hours costs no heartbeat.
 func TestHeartbeatBesideHandler(t *testing.T) {
 	cfg := session.Config{Heartbeat: time.Second, Router: methods{"sleep": {call: func(c *session.Call) {
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		c.Reply(session.Message{})
 	}}}}
-	bubble(t, cfg, cfg, func(t *testing.T, ds, as *session.Session, _, _ *mem.Conn) {
+	synctest.Test(t, func(t *testing.T) {
+		ds, as, _, _ := bubble(t, cfg, cfg)
 		p, q := ds.Route(method("sleep")).Go(t.Context(), session.Message{}), as.Route(method("sleep")).Go(t.Context(), session.Message{})
 		<-p.Done()
 		<-q.Done()
@@ -66,7 +62,8 @@ func TestHeartbeatBesideHandler(t *testing.T) {
 // Silence that is shorter than three periods after a ping is none, however often.
 func TestShortSilence(t *testing.T) {
 	cfg := session.Config{Heartbeat: time.Second}
-	bubble(t, cfg, cfg, func(t *testing.T, ds, as *session.Session, d, a *mem.Conn) {
+	synctest.Test(t, func(t *testing.T) {
+		ds, as, _, a := bubble(t, cfg, cfg)
 		for range 10 {
 			a.SetFaults(mem.Faults{Stall: true})
 			time.Sleep(2900 * time.Millisecond)
@@ -83,7 +80,8 @@ func TestShortSilence(t *testing.T) {
 // was sent when its line got full (bug: the timer was set for large writes only).
 func TestDataTimeout(t *testing.T) {
 	cfg := session.Config{Router: methods{"e": {}}, DataTimeout: 10 * time.Second, RouteWindow: 100 << 20}
-	bubble(t, cfg, cfg, func(t *testing.T, ds, as *session.Session, d, a *mem.Conn) {
+	synctest.Test(t, func(t *testing.T) {
+		ds, _, d, _ := bubble(t, cfg, cfg)
 		r := ds.Route(event("e"))
 		must(t, r.Emit(t.Context(), session.Message{}))
 		d.SetFaults(mem.Faults{Stall: true})
@@ -104,7 +102,8 @@ func TestDataTimeout(t *testing.T) {
 // everything that waited within DataTimeout).
 func TestSlowPeerIsNotCut(t *testing.T) {
 	cfg := session.Config{Router: methods{"e": {}}, DataTimeout: 10 * time.Second, RouteWindow: 100 << 20, MaxMessage: 20 << 20}
-	bubble(t, cfg, cfg, func(t *testing.T, ds, as *session.Session, d, a *mem.Conn) {
+	synctest.Test(t, func(t *testing.T) {
+		ds, _, d, _ := bubble(t, cfg, cfg)
 		r := ds.Route(event("e"))
 		must(t, r.Emit(t.Context(), session.Message{}))
 		stop := make(chan struct{})
@@ -146,7 +145,8 @@ func TestPromptCancel(t *testing.T) {
 		ended <- time.Now()
 		c.Fail(c.Context().Err())
 	}}}
-	bubble(t, session.Config{}, session.Config{Router: router}, func(t *testing.T, ds, as *session.Session, _, _ *mem.Conn) {
+	synctest.Test(t, func(t *testing.T) {
+		ds, _, _, _ := bubble(t, session.Config{}, session.Config{Router: router})
 		began, ended = make(chan time.Time, 1), make(chan time.Time, 1)
 		p := ds.Route(method("sleep")).Go(t.Context(), session.Message{})
 		at := <-began
