@@ -72,12 +72,12 @@ func callMany(t *testing.T, s *session.Session, size, calls int) {
 // messages and ends the session of who sends more (bug: nobody counted).
 func TestManyLongMessages(t *testing.T) {
 	eachConn(t, func(t *testing.T, d, a transport.Conn) {
-		cfg := &session.Config{Router: echoing, MaxMessage: 300 << 10}
+		cfg := &session.Config{Router: echoing, MaxMessage: 200 << 10}
 		ds, as := pair(t, d, a, cfg, cfg)
 		var wg sync.WaitGroup
 		for _, s := range []*session.Session{ds, as} {
-			for range 16 {
-				wg.Go(func() { callMany(t, s, 300<<10, 1) })
+			for range 40 {
+				wg.Go(func() { callMany(t, s, 200<<10, 1) })
 			}
 		}
 		wg.Wait()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
@@ -19,25 +20,27 @@ import (
 // nothing hangs and nothing is left.
 func TestCutAnywhere(t *testing.T) {
 	for n := int64(1); n <= 40; n++ {
-		cut(t, mem.Faults{CutFrames: n}, mem.Faults{})
-		cut(t, mem.Faults{}, mem.Faults{CutFrames: n})
-		cut(t, mem.Faults{CutBytes: n * n * 53}, mem.Faults{CutBytes: n * n * 71})
+		cut(t, mem.Faults{CutFrames: n}, mem.Faults{}, 0)
+		cut(t, mem.Faults{}, mem.Faults{CutFrames: n}, 0)
+		cut(t, mem.Faults{CutBytes: n * n * 53}, mem.Faults{CutBytes: n * n * 71}, 0)
 	}
 }
 
-// Frames that are lost, come twice or are spoiled do no more harm than that.
+// Frames that are lost, come twice or are spoiled do no more harm than that: who waits for
+// a lost one waits until the end.
 func TestSpoiltFrames(t *testing.T) {
 	for seed := range uint64(20) {
 		for _, f := range []mem.Faults{
 			{Corrupt: mem.Some(seed, 0.05)}, {Lose: mem.Some(seed, 0.05)}, {Duplicate: mem.Some(seed, 0.05)},
 		} {
-			cut(t, f, mem.Faults{CutFrames: 200})
+			cut(t, f, mem.Faults{CutFrames: 200}, 20*time.Millisecond)
 		}
 	}
 }
 
-// cut has two busy peers talk over a line that breaks.
-func cut(t *testing.T, out, back mem.Faults) {
+// cut has two busy peers talk over a line that breaks, at the latest after a while if one
+// is given.
+func cut(t *testing.T, out, back mem.Faults, while time.Duration) {
 	t.Helper()
 	router := methods{
 		"echo": {call: echo}, "count": streaming["count"], "echoes": streaming["echoes"], "sum": streaming["sum"],
@@ -49,6 +52,9 @@ func cut(t *testing.T, out, back mem.Faults) {
 	must(t, errors.Join(derr, aerr))
 	d.SetFaults(out)
 	a.SetFaults(back)
+	if while > 0 {
+		defer time.AfterFunc(while, d.Cut).Stop()
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patienceTime)
 	defer cancel()
 	var wg sync.WaitGroup

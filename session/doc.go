@@ -9,10 +9,11 @@
 //
 //	handshake.go  preface, HELLO, AUTH, UPGRADE
 //	role.go       who reads, and how the role is moved on     keeper.go  who sees to it
-//	outbox.go     what waits to leave, and who writes it
-//	route.go      outbound routes, events and publications     calls.go, call.go  calls
+//	outbox.go     what waits to leave, and who writes it      flusher.go  … if it must wait
+//	route.go      outbound routes      emit.go  events and publications
+//	calls.go      the calls begun here     call.go  those that somebody waits for
 //	dispatch.go   inbound frames   inbound.go, serve.go  the peer's routes and calls
-//	stream.go     streams          assemble.go  messages in several frames
+//	stream.go     streams          item.go  what they bring     assemble.go  messages in several frames
 //	context.go    handlers' contexts   ping.go  heartbeat   source.go  who sent it
 //
 // Errors are *status.Error values throughout.
