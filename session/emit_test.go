@@ -19,7 +19,7 @@ import (
 
 func TestEvents(t *testing.T) {
 	eachConn(t, func(t *testing.T, d, a transport.Conn) {
-		const count = 10000
+		const count = 5000
 		got := make(chan uint64, count)
 		router := methods{"news": {receive: func(_ *session.Session, f *session.Frame) { got <- f.Sequence }}}
 		ds, _ := pair(t, d, a, nil, &session.Config{Router: router})
