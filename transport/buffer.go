@@ -13,12 +13,16 @@ import (
 // back with Release; Retain adds one. The bytes are read-only once the Buffer is shared.
 // Retain, Release and Bytes may be called from any goroutine that holds a reference.
 //
-// A Buffer is either a block of a size class, pooled, or a view of a part of another.
+// A Buffer is a block of a size class, pooled; or a view of a part of another; or memory of
+// somebody else's (ForeignBuffer).
 type Buffer struct {
 	b      []byte
 	refs   atomic.Int32
 	class  int8
 	parent *Buffer // of a view; nil for a block
+
+	owner Reclaimer // of memory that is not ours; nil for all other
+	token uint64    // what owner knows it by
 }
 
 const (
@@ -95,6 +99,11 @@ func (b *Buffer) Release() {
 		b.parent, b.b = nil, nil
 		views.Put(b)
 		p.Release()
+	case b.owner != nil:
+		owner, token := b.owner, b.token
+		b.owner, b.b = nil, nil
+		views.Put(b)
+		owner.Reclaim(token)
 	case b.class != unpooled:
 		b.b = b.b[:cap(b.b)]
 		blocks[b.class-smallestClass].Put(b)
@@ -118,10 +127,10 @@ func (b *Buffer) View(i, j int) *Buffer {
 
 // Compact returns a Buffer with the same bytes that does not keep much more memory alive
 // than they need, and takes over the caller's reference to b: a small view of a large
-// chunk is copied, anything else is returned as it is. Whoever stores a Buffer for an
-// unknown time compacts it first.
+// chunk is copied, and so is foreign memory; anything else is returned as it is. Whoever
+// stores a Buffer for an unknown time compacts it first.
 func (b *Buffer) Compact() *Buffer {
-	if b.parent == nil || len(b.b)*4 >= cap(b.parent.b) {
+	if !b.Foreign() && (b.parent == nil || len(b.b)*4 >= cap(b.parent.b)) {
 		return b
 	}
 	c := CopyBuffer(b.b)

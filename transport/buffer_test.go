@@ -125,3 +125,30 @@ func TestBufferShared(t *testing.T) {
 	}
 	b.Release()
 }
+
+type owner struct{ tokens []uint64 }
+
+func (o *owner) Reclaim(token uint64) { o.tokens = append(o.tokens, token) }
+
+// Foreign memory goes back once, when the last view of it has gone, and what is kept of it
+// is a copy.
+func TestForeignBuffer(t *testing.T) {
+	o := new(owner)
+	b := ForeignBuffer([]byte("0123456789"), o, 7)
+	v := b.View(2, 5)
+	if !b.Foreign() || !v.Foreign() || CopyBuffer(nil).Foreign() {
+		t.Error("Foreign tells the wrong ones")
+	}
+	b.Release()
+	if len(o.tokens) != 0 {
+		t.Fatal("given back under a view")
+	}
+	kept := v.Compact()
+	if len(o.tokens) != 1 || o.tokens[0] != 7 {
+		t.Errorf("reclaimed %v, want [7]", o.tokens)
+	}
+	if kept.Foreign() || string(kept.Bytes()) != "234" {
+		t.Errorf("kept %q, foreign %v", kept.Bytes(), kept.Foreign())
+	}
+	kept.Release()
+}

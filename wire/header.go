@@ -65,6 +65,7 @@ const (
 	FlagMore      Flags = 1 << 1 // the message goes on in another frame of the same kind and id or route
 	FlagEnd       Flags = 1 << 2 // the last message in this direction; on REVOKE: said by the side that accepted the route
 	FlagOneWay    Flags = 1 << 3 // no answer is wanted
+	FlagLent      Flags = 1 << 4 // the payload describes a block of memory that both sides share; only after an upgrade that has such
 )
 
 // Shape says which streams a call has besides its request and its final answer.
