@@ -458,6 +458,9 @@ func (h *handshake) start() *Session {
 	s.try, _ = h.conn.(transport.TrySender)
 	s.ready, _ = h.conn.(transport.Readier)
 	s.interrupt, _ = h.conn.(transport.Interrupter)
+	if c, ok := h.conn.(transport.Crowder); ok {
+		c.Crowd(s.crowded)
+	}
 	s.peer = h.describePeer()
 	s.id = h.id
 	if !h.dialled {

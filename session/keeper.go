@@ -3,16 +3,22 @@
 package session
 
 import (
+	"runtime"
 	"sync"
 	"time"
 )
 
 // tick is how often a Keeper looks while there is anything to look after. As long as all
 // is steady it looks less often, up to maxTick: each look wakes a thread, which on few
-// cores costs a lone caller more than the look itself.
+// cores costs a lone caller more than the look itself. Where one call follows the other, so
+// that a slow handler keeps nobody waiting but its own caller, it is up to calmTick with one
+// or two processors: there each nap has the runtime's monitor take the napping goroutine's
+// processor away and look again every 20 µs for a millisecond (sysmon, retake), which doubles
+// what a call costs.
 const (
-	tick    = time.Millisecond
-	maxTick = 4 * time.Millisecond
+	tick     = time.Millisecond
+	maxTick  = 4 * time.Millisecond
+	calmTick = 16 * time.Millisecond
 )
 
 // Keeper looks after sessions whose receiver role is with somebody who should not keep it
@@ -68,16 +74,28 @@ func (k *Keeper) run() {
 		if batch, ok = k.collect(batch[:0]); !ok {
 			return
 		}
-		pause = min(2*pause, maxTick)
-		for _, s := range batch {
-			switch s.inspect() {
-			case forget:
-				k.drop(s)
-			case look:
-				pause = tick
-			}
+		pause = k.inspect(batch, pause)
+	}
+}
+
+// inspect looks at all wards and returns how long to nap then.
+func (k *Keeper) inspect(batch []*Session, pause time.Duration) time.Duration {
+	longest := maxTick
+	if runtime.GOMAXPROCS(0) <= 2 {
+		longest = calmTick
+	}
+	for _, s := range batch {
+		switch s.inspect() {
+		case forget:
+			k.drop(s)
+		case look:
+			longest = tick
+		case steady:
+			longest = min(longest, maxTick)
+		case calm:
 		}
 	}
+	return min(2*pause, longest)
 }
 
 // collect copies the wards; false means that there are none and the goroutine ends.

@@ -49,6 +49,9 @@ type role struct {
 
 	callerTurn turn // of whoever is roleCaller
 
+	lone  atomic.Bool // the last batch of frames was one frame; written by who reads
+	batch int         // frames since who reads has waited; owned by it
+
 	// by whoever calls alone; a race between two callers does no harm but is avoided
 	// by the atomics
 	streak  atomic.Int32
@@ -119,14 +122,27 @@ func (s *Session) deserted(t *turn) {
 func (s *Session) receive() (*transport.Buffer, error) {
 	if s.ready == nil || !s.ready.Ready() {
 		s.flushAnswers()
+		s.role.endBatch()
 	}
 	b, err := s.conn.Recv()
 	if err != nil || s.errIfEnded() {
 		return s.seeOff(b, err)
 	}
+	s.role.batch++
 	s.received.Add(1)
 	return b, nil
 }
+
+// endBatch notes how many frames came together.
+func (r *role) endBatch() {
+	if lone := r.batch <= 1; lone != r.lone.Load() {
+		r.lone.Store(lone)
+	}
+	r.batch = 0
+}
+
+// crowded reports whether several calls wait for what is received.
+func (s *Session) crowded() bool { return s.calls.pending.Load() > 1 }
 
 // seeOff drops what the peer sends after the session has ended, until it hangs up.
 func (s *Session) seeOff(b *transport.Buffer, err error) (*transport.Buffer, error) {
@@ -290,6 +306,7 @@ const (
 	forget verdict = iota // nothing to look after any more
 	look                  // look again after a tick
 	steady                // the role changes hands so fast that a later look will do
+	calm                  // the same, by one call after the other: nobody else is kept waiting
 )
 
 // steadyCount is how many calls per look make a session steady.
@@ -311,7 +328,7 @@ func (s *Session) inspect() verdict {
 		} else if made == 0 && r.state.CompareAndSwap(roleNobody, roleReader) {
 			s.wakeReader()
 		}
-		return paceOf(made)
+		return paceOf(made, true)
 	}
 	t := r.turn.Load()
 	now := t.state.Load()
@@ -321,7 +338,7 @@ func (s *Session) inspect() verdict {
 			made = 1
 		}
 		r.seenTurn, r.seenState = t, now
-		return paceOf(made)
+		return paceOf(made, r.lone.Load())
 	}
 	if now&(turnRuns|turnLost) == turnRuns {
 		t.take(now)
@@ -330,11 +347,14 @@ func (s *Session) inspect() verdict {
 	return forget
 }
 
-func paceOf(made uint32) verdict {
-	if made >= steadyCount {
-		return steady
+func paceOf(made uint32, lone bool) verdict {
+	switch {
+	case made < steadyCount:
+		return look
+	case lone:
+		return calm
 	}
-	return look
+	return steady
 }
 
 func (s *Session) errIfEnded() bool {

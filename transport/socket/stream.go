@@ -23,8 +23,9 @@ type stream struct {
 	intr   interrupter
 
 	// Owned by the goroutine that receives.
-	fr  transport.Framer
-	end error // what every later Recv returns
+	fr     transport.Framer
+	frames int   // received since the last fill
+	end    error // what every later Recv returns
 }
 
 // Recv implements transport.Conn.
@@ -41,6 +42,7 @@ func (s *stream) Recv() (*transport.Buffer, error) {
 			return nil, s.end
 		}
 		if b, err := s.fr.Next(); b != nil || err != nil {
+			s.frames++
 			return b, s.fail(err)
 		}
 		if err := s.fill(); err != nil && !s.intr.expired(s.nc, err) {

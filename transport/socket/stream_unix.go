@@ -22,6 +22,8 @@ type rawStream struct {
 	// Owned by the goroutine that receives.
 	onRead  func(fd uintptr) bool
 	readErr error
+	wait    patience
+	polls   int // what is left of them before the next wait
 
 	// Owned by the goroutine that sends.
 	onWrite  func(fd uintptr) bool
@@ -39,6 +41,8 @@ func newRawStream(nc net.Conn, raw syscall.RawConn, remote string, local bool) *
 }
 
 func (s *rawStream) read() error {
+	s.polls = s.wait.polls(s.frames)
+	s.frames = 0
 	if err := s.raw.Read(s.onRead); err != nil {
 		return err
 	}
@@ -48,7 +52,10 @@ func (s *rawStream) read() error {
 // tryRead reads once without blocking; false makes the runtime wait and call again.
 func (s *rawStream) tryRead(fd uintptr) bool {
 	n, err := readOnce(int(fd), s.fr.Space())
-	if err == syscall.EAGAIN { //nolint:errorlint // a bare errno, on the hot path
+	if err == syscall.EAGAIN && s.polls > 0 && s.wait.begin() { //nolint:errorlint // a bare errno, on the hot path
+		n, err = s.poll(int(fd))
+	}
+	if err == syscall.EAGAIN { //nolint:errorlint // as above
 		s.fr.Idle()
 		return false
 	}
@@ -59,6 +66,21 @@ func (s *rawStream) tryRead(fd uintptr) bool {
 	s.readErr = err
 	return true
 }
+
+// poll reads again and again for a moment and lets the peer have the processor in between.
+func (s *rawStream) poll(fd int) (n int, err error) {
+	p := s.fr.Space()
+	for err = syscall.EAGAIN; s.polls > 0 && err == syscall.EAGAIN; s.polls-- { //nolint:errorlint // as above
+		yield()
+		n, err = readOnce(fd, p)
+	}
+	s.polls = 0
+	s.wait.done(err != syscall.EAGAIN) //nolint:errorlint // as above
+	return n, err
+}
+
+// Crowd implements transport.Crowder.
+func (s *rawStream) Crowd(f func() bool) { s.wait.crowd = f }
 
 // readOnce returns a nil interface, never a zero Errno.
 func readOnce(fd int, p []byte) (int, error) {

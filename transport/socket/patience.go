@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build unix
+
+package socket
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+// A goroutine that waits for the network sleeps, and to be woken costs it and the peer ten
+// to twenty microseconds and as much processor time. Two processes that talk one message at
+// a time are faster if they look at the socket again a few times, and give the processor
+// away in between: measured, a call takes a half to a third of the time and a half of the
+// processor time. It does not pay when the next message takes longer to come, nor when
+// several are under way, because they then come in batches; so who waits finds out.
+const (
+	maxPolls  = 20  // about as long as it takes to be woken
+	maxMisses = 4   // waits in vain before a Conn stops polling
+	probeRate = 16  // one wait in so many polls then, to find out whether it pays again
+	maxStreak = 255 // after so many, sleep once: others' turn on this processor
+)
+
+// polling counts the goroutines of this process that poll, of which there are at most half
+// as many as processors: each keeps one from others. A Conn has no other link to the rest of
+// the process.
+var polling, maxPolling = new(atomic.Int32), max(1, int32(runtime.NumCPU()/2))
+
+// patience decides how often to poll before sleeping. It belongs to who receives.
+type patience struct {
+	crowd                   func() bool // whether others wait for what comes; nil: no
+	misses, skipped, streak uint8
+}
+
+// polls returns how often to look, when the last read has brought so many frames; above 0,
+// done must follow.
+func (p *patience) polls(frames int) int {
+	if frames != 1 || yield == nil || p.crowd != nil && p.crowd() {
+		return 0
+	}
+	if p.misses >= maxMisses {
+		if p.skipped = (p.skipped + 1) % probeRate; p.skipped != 0 {
+			return 0
+		}
+	}
+	if p.streak = (p.streak + 1) % maxStreak; p.streak == 0 {
+		return 0
+	}
+	return maxPolls
+}
+
+// begin reports whether one more may poll.
+func (p *patience) begin() bool {
+	if polling.Add(1) <= maxPolling {
+		return true
+	}
+	polling.Add(-1)
+	return false
+}
+
+// done notes how it went.
+func (p *patience) done(hit bool) {
+	polling.Add(-1)
+	if hit {
+		p.misses = 0
+	} else if p.misses < maxMisses {
+		p.misses++
+	}
+}

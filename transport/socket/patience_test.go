@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package socket
+
+import "testing"
+
+// Who waits polls only where it has paid lately: one frame at a time, nobody else waiting.
+func TestPatience(t *testing.T) {
+	var p patience
+	for frames, want := range map[int]int{0: 0, 1: maxPolls, 2: 0, 9: 0} {
+		if n := p.polls(frames); n != want {
+			t.Errorf("after %d frames %d polls, want %d", frames, n, want)
+		}
+	}
+	crowd := true
+	p.crowd = func() bool { return crowd }
+	if n := p.polls(1); n != 0 {
+		t.Errorf("%d polls although others wait", n)
+	}
+	crowd = false
+
+	tried := func(waits int) (n int) {
+		for range waits {
+			if p.polls(1) > 0 && p.begin() {
+				p.done(false)
+				n++
+			}
+		}
+		return n
+	}
+	if n := tried(maxMisses + 10*probeRate); n != maxMisses+10 {
+		t.Errorf("polled %d times in vain, want %d", n, maxMisses+10)
+	}
+	for p.polls(1) == 0 {
+	}
+	if !p.begin() {
+		t.Fatal("nobody polls, yet it may not")
+	}
+	p.done(true)
+	slept := 0
+	for range 2 * maxStreak {
+		if p.polls(1) == 0 {
+			slept++
+		}
+	}
+	if slept != 2 {
+		t.Errorf("slept %d times in %d waits, want 2: others must have their turn", slept, 2*maxStreak)
+	}
+	if n := polling.Load(); n != 0 {
+		t.Errorf("%d count as polling", n)
+	}
+}
+
+// Not more may poll than leave a processor to the rest of the process.
+func TestPollingIsBounded(t *testing.T) {
+	var ps []*patience
+	for range maxPolling {
+		p := new(patience)
+		if !p.begin() {
+			t.Fatal("refused before the limit")
+		}
+		ps = append(ps, p)
+	}
+	if new(patience).begin() {
+		t.Error("one more than allowed polls")
+	}
+	for _, p := range ps {
+		p.done(true)
+	}
+	if n := polling.Load(); n != 0 {
+		t.Errorf("%d count as polling", n)
+	}
+}
