@@ -16,9 +16,11 @@ type waiter struct {
 	state atomic.Int32
 	ch    chan struct{} // one token when state goes from waiterParked to waiterDone
 
-	dst   []byte
-	codec uint8
-	err   error
+	dst     []byte
+	codec   uint8
+	err     error
+	inPlace bool
+	loan    *Loan
 }
 
 const (
@@ -33,8 +35,7 @@ func (w *waiter) Item(*Frame) {}
 // Final implements Sink.
 func (w *waiter) Final(f *Frame, err error) {
 	if err == nil {
-		w.codec = f.Codec
-		w.dst = append(w.dst, f.Payload...)
+		w.take(f)
 	}
 	w.err = err
 	if w.state.Swap(waiterDone) == waiterParked {
@@ -42,10 +43,25 @@ func (w *waiter) Final(f *Frame, err error) {
 	}
 }
 
+// take keeps the answer, without a copy if that can be.
+func (w *waiter) take(f *Frame) {
+	w.codec = f.Codec
+	if w.inPlace {
+		w.loan = f.Loan()
+		return
+	}
+	if b, ok := f.Owned(); ok && w.dst == nil {
+		w.dst = b
+		return
+	}
+	w.dst = append(w.dst, f.Payload...)
+}
+
 // call is a blocking call.
 func (s *Session) call(ctx context.Context, r *Route, m *Message, dst []byte) (Reply, error) {
 	w := s.cfg.Keeper.waiter()
 	w.dst, w.codec, w.err = dst, 0, nil
+	w.inPlace, w.loan = m.InPlace, nil
 	w.state.Store(waiterParked)
 	id, err := r.begin(ctx, m, w, wire.Unary, wire.FlagEnd)
 	if err != nil {
@@ -65,9 +81,9 @@ func (s *Session) call(ctx context.Context, r *Route, m *Message, dst []byte) (R
 			return Reply{}, err
 		}
 	}
-	reply := Reply{Codec: w.codec, Payload: w.dst}
+	reply := Reply{Codec: w.codec, Payload: w.dst, Loan: w.loan}
 	err = w.err
-	w.dst, w.err = nil, nil
+	w.dst, w.err, w.loan = nil, nil, nil
 	s.cfg.Keeper.waiters.Put(w)
 	if err != nil {
 		return Reply{}, err
@@ -143,7 +159,7 @@ func (p *Pending) Item(*Frame) {}
 // Final implements Sink.
 func (p *Pending) Final(f *Frame, err error) {
 	if err == nil {
-		p.rep = Reply{Codec: f.Codec, Payload: append([]byte(nil), f.Payload...)}
+		p.rep = Reply{Codec: f.Codec, Payload: f.private()}
 	}
 	p.err = err
 	close(p.done)

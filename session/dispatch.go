@@ -21,6 +21,11 @@ func (s *Session) dispatch(t *turn, buf *transport.Buffer) {
 	if s.debug {
 		s.trace("received", &f.Header)
 	}
+	if f.Flags&wire.FlagLent != 0 {
+		if buf = s.borrow(f, buf); buf == nil {
+			return
+		}
+	}
 	if f.Flags&wire.FlagMore != 0 || len(s.in.partial) > 0 {
 		whole := s.assemble(f)
 		if whole == nil {

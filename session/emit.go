@@ -18,10 +18,14 @@ func (r *Route) Emit(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	if err := r.await(ctx, len(m.Payload)); err != nil {
+	out := s.outgoing(&m)
+	if err := r.await(ctx, len(out.bytes)); err != nil {
+		out.drop()
 		return err
 	}
-	if err := s.appendMessage(ctx, r.oneWayLocked(&m), ext, m.Payload, r, &r.window); err != nil {
+	h := r.oneWayLocked(&m)
+	h.Flags |= out.flag()
+	if err := s.appendMessage(ctx, h, ext, out.bytes, r, &r.window); err != nil {
 		return err
 	}
 	s.flushOneWay()

@@ -458,6 +458,8 @@ func (h *handshake) start() *Session {
 	s.try, _ = h.conn.(transport.TrySender)
 	s.ready, _ = h.conn.(transport.Readier)
 	s.interrupt, _ = h.conn.(transport.Interrupter)
+	s.attend, _ = h.conn.(transport.Attender)
+	s.lender, _ = h.conn.(transport.Lender)
 	if c, ok := h.conn.(transport.Crowder); ok {
 		c.Crowd(s.crowded)
 	}

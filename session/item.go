@@ -44,7 +44,11 @@ func (x *Stream) Item(f *Frame) {
 
 // keep returns what is queued of an item.
 func (x *Stream) keep(f *Frame) received {
-	r := received{buf: f.Take().Compact(), cost: cost(len(f.Payload)), bits: f.Bits}
+	buf := f.Take()
+	if !buf.Foreign() { // that goes back as soon as the item is received, and not for long
+		buf = buf.Compact()
+	}
+	r := received{buf: buf, cost: cost(len(f.Payload)), bits: f.Bits}
 	r.item = Item{Codec: f.Codec, Source: f.Source, Sequence: f.Sequence}
 	if f.Route != 0 {
 		if route := x.s.inRouteOf(f.Route); route != nil {

@@ -20,6 +20,11 @@ type Message struct {
 	Codec uint8
 	// Payload is the encoded value.
 	Payload []byte
+	// Loan, if not nil, is the memory that Payload is in, from its beginning. Sending ends
+	// it; if that fails it may still have to be released, and Release never harms.
+	Loan *Loan
+	// InPlace asks for a call's answer as Reply.Loan.
+	InPlace bool
 	// Headers travel with the message, nil for none.
 	Headers []wire.Pair
 	// Priority is 0 (normal) to 7 (most urgent).
@@ -40,10 +45,12 @@ type Message struct {
 	Deadline uint32
 }
 
-// Reply is the answer to a call. Payload belongs to the caller.
+// Reply is the answer to a call. Payload belongs to the caller; Loan, which is only there if
+// Message.InPlace has asked for it, stands instead and must be released.
 type Reply struct {
 	Codec   uint8
 	Payload []byte
+	Loan    *Loan
 }
 
 // Invoker calls one method. A *Route is one, and so are the handles of client and hub.
@@ -87,6 +94,18 @@ func (f *Frame) Keep() (Message, *transport.Buffer) {
 	m.Ext, m.Payload = parts(f, buf)
 	return m, buf
 }
+
+// private returns the payload as the caller's own.
+func (f *Frame) private() []byte {
+	if p, ok := f.Owned(); ok {
+		return p
+	}
+	return append([]byte(nil), f.Payload...)
+}
+
+// Owned returns the payload without a copy if nobody else refers to its memory: the caller
+// may keep it. It is so where a long message was put together.
+func (f *Frame) Owned() ([]byte, bool) { return f.Payload, f.buf.Private() }
 
 // Message returns what a forwarder sends on: the same payload, codec and extensions.
 func (f *Frame) Message() Message {

@@ -227,7 +227,9 @@ func (r *Route) begin(ctx context.Context, m *Message, sink Sink, shape wire.Sha
 	if s.draining.Load() {
 		return 0, s.goneAway()
 	}
-	if err := s.admit(ctx, r, len(m.Payload)); err != nil {
+	out := s.outgoing(m)
+	if err := s.admit(ctx, r, len(out.bytes)); err != nil {
+		out.drop()
 		return 0, err
 	}
 	deadline := m.Deadline
@@ -240,13 +242,14 @@ func (r *Route) begin(ctx context.Context, m *Message, sink Sink, shape wire.Sha
 	}
 	if err != nil {
 		s.out.mu.Unlock()
+		out.drop()
 		return 0, err
 	}
 	h := wire.Header{
-		Kind: wire.KindCall, Flags: flags, Codec: m.Codec, ID: id, Route: r.num, Source: m.Source,
+		Kind: wire.KindCall, Flags: flags | out.flag(), Codec: m.Codec, ID: id, Route: r.num, Source: m.Source,
 		Deadline: deadline, Bits: wire.MakeBits(m.Priority, shape, m.Idempotent),
 	}
-	_ = s.appendMessage(ctx, h, ext, m.Payload, r, nil) // a request that is withdrawn is answered, too
+	_ = s.appendMessage(ctx, h, ext, out.bytes, r, nil) // a request that is withdrawn is answered, too
 	return id, nil
 }
 

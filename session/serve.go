@@ -43,7 +43,12 @@ func (c *Call) Reply(m Message) error {
 		c.Fail(err)
 		return err
 	}
-	return c.finish(wire.Header{Kind: wire.KindReply, Flags: wire.FlagEnd, Codec: m.Codec, ID: c.ID}, ext, m.Payload)
+	out := c.s.outgoing(&m)
+	err = c.finish(wire.Header{Kind: wire.KindReply, Flags: wire.FlagEnd | out.flag(), Codec: m.Codec, ID: c.ID}, ext, out.bytes)
+	if err != nil {
+		out.drop()
+	}
+	return err
 }
 
 // Fail answers the call with an error.
@@ -165,7 +170,12 @@ type StreamPeer interface {
 
 // Answer sends the final frame of a detached call; false if the call is over already.
 func (s *Session) Answer(id uint32, m Message) bool {
-	return s.answer(wire.Header{Kind: wire.KindReply, Flags: wire.FlagEnd, Codec: m.Codec, ID: id, Source: m.Source}, m.Ext, m.Payload)
+	out := s.outgoing(&m)
+	ok := s.answer(wire.Header{Kind: wire.KindReply, Flags: wire.FlagEnd | out.flag(), Codec: m.Codec, ID: id, Source: m.Source}, m.Ext, out.bytes)
+	if !ok {
+		out.drop()
+	}
+	return ok
 }
 
 // Refuse is Answer with an error.
@@ -222,10 +232,11 @@ func (s *Session) FlushNow() { s.flush(false) }
 // Forward sends an item of a stream on, for a forwarder that keeps to the receiver's
 // credit itself.
 func (s *Session) Forward(id uint32, f *Frame) {
+	out := s.outgoing(&Message{Payload: f.Payload})
 	s.later(wire.Header{
-		Kind: wire.KindData, Flags: f.Flags &^ wire.FlagMore, Codec: f.Codec, ID: id, Source: f.Source,
+		Kind: wire.KindData, Flags: f.Flags&^wire.FlagMore | out.flag(), Codec: f.Codec, ID: id, Source: f.Source,
 		Sequence: f.Sequence, Bits: f.Bits,
-	}, f.Ext, f.Payload)
+	}, f.Ext, out.bytes)
 }
 
 // ForwardCredit sends credit on.

@@ -50,6 +50,8 @@ type Session struct {
 	try       transport.TrySender   // nil: the flusher does it
 	ready     transport.Readier     // nil: unknown
 	interrupt transport.Interrupter // nil: callers never read for themselves
+	attend    transport.Attender    // nil: nobody needs to know who receives
+	lender    transport.Lender      // nil: payloads are copied
 	dialled   bool
 	debug     bool // frames are logged
 	id        string

@@ -139,7 +139,7 @@ func (x *Stream) Final(f *Frame, err error) {
 	if err != nil {
 		x.err = status.Convert(err)
 	} else {
-		x.reply = Reply{Codec: f.Codec, Payload: append([]byte(nil), f.Payload...)}
+		x.reply = Reply{Codec: f.Codec, Payload: f.private()}
 	}
 	x.mu.Unlock()
 	x.wake()
@@ -212,6 +212,23 @@ func (x *Stream) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
+	out := s.outgoing(&m)
+	if err := x.await(ctx, len(out.bytes)); err != nil {
+		out.drop()
+		return err
+	}
+	x.window.sent += cost(len(m.Payload))
+	h.Flags |= out.flag()
+	if err := s.appendMessage(ctx, h, ext, out.bytes, nil, &x.window); err != nil {
+		return err
+	}
+	s.flushOneWay()
+	return nil
+}
+
+// await returns with out.mu locked, once an item of n bytes may be sent.
+func (x *Stream) await(ctx context.Context, n int) error {
+	s := x.s
 	for {
 		if err := x.sendable(); err != nil {
 			return err
@@ -221,21 +238,15 @@ func (x *Stream) Send(ctx context.Context, m Message) error {
 		}
 		wait := x.window.waitLocked()
 		if wait == nil {
-			wait = s.out.longLocked(len(m.Payload), s.peer.limits.Message)
+			wait = s.out.longLocked(n, s.peer.limits.Message)
 		}
 		if wait == nil {
-			break
+			return nil
 		}
 		if err := x.parkLocked(ctx, wait); err != nil {
 			return err
 		}
 	}
-	x.window.sent += cost(len(m.Payload))
-	if err := s.appendMessage(ctx, h, ext, m.Payload, nil, &x.window); err != nil {
-		return err
-	}
-	s.flushOneWay()
-	return nil
 }
 
 // parkLocked waits for credit or room. The end of the session is no error of its own: the

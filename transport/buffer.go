@@ -138,6 +138,12 @@ func (b *Buffer) Compact() *Buffer {
 	return c
 }
 
+// Private reports whether the caller holds the only reference to memory that is the heap's
+// alone: it may keep the bytes for good, if it releases the Buffer as always.
+func (b *Buffer) Private() bool {
+	return b.class == unpooled && b.parent == nil && b.owner == nil && b.sole()
+}
+
 // sole reports whether the caller holds the only reference, so that it may write again.
 func (b *Buffer) sole() bool { return b.refs.Load() == 1 }
 

@@ -43,8 +43,8 @@ type Lender interface {
 // MaxDescriptor is the longest descriptor of a lent block, in bytes.
 const MaxDescriptor = 64
 
-// Block is a piece of shared memory that its Lender has handed out. It ends by one of two
-// ways: Give, when the frame with its descriptor is about to be sent, or Drop.
+// Block is a piece of shared memory that its Lender has handed out. It ends in one
+// of two ways: the frame with the descriptor that Give has made is sent, or Drop.
 type Block interface {
 	// Bytes is the block, of the length that was asked for; to be written until Give.
 	Bytes() []byte
@@ -52,7 +52,7 @@ type Block interface {
 	// The first n bytes are lent. The block comes back when the peer has released it, or
 	// with the end of the Conn.
 	Give(dst []byte, n int) []byte
-	// Drop returns a block that is not sent after all.
+	// Drop returns a block that is not sent after all, be it given already.
 	Drop()
 }
 
