@@ -6,7 +6,6 @@ import (
 	"context"
 	"reflect"
 
-	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -27,47 +26,48 @@ func Call[Out, In any](ctx context.Context, c Caller, method string, in In, opts
 	var out Out
 	o := apply(opts)
 	cd := o.codecOf(reflect.TypeFor[In]())
-	v, err := codec.For[In](cd)
-	if err != nil {
-		return out, invalid(err)
-	}
-	w, err := codec.For[Out](cd)
-	if err != nil {
-		return out, invalid(err)
-	}
-	b := lend()
-	defer b.giveBack()
-	if b.request, err = v.Append(b.request[:0], &in); err != nil {
-		return out, invalid(err)
-	}
-	rep, err := c.Method(method).Call(ctx, o.msg(cd.ID(), b.request), b.reply[:0])
+	v, err := valueOf[In](cd)
 	if err != nil {
 		return out, err
 	}
-	b.reply = rep.Payload
-	err = decodeReply(w, rep, &out)
+	w, err := valueOf[Out](cd)
+	if err != nil {
+		return out, err
+	}
+	err = call(ctx, c.Method(method), &o, &v, &w, &in, &out)
 	return out, err
 }
 
-func invalid(err error) error { return status.Errorf(status.InvalidArgument, "%w", err) }
-
-// decodeReply decodes an answer, which comes in the codec of the request.
-func decodeReply[Out any](w codec.Value[Out], rep session.Reply, out *Out) error {
-	if rep.Codec != uint8(w.Codec().ID()) {
-		return status.Errorf(status.Protocol, "the answer came in codec %d, the request went in %s", rep.Codec, w.Codec().Name())
+// call makes a call with everything resolved.
+func call[In, Out any](ctx context.Context, to session.Invoker, o *options, v *value[In], w *value[Out], in *In, out *Out) error {
+	b := lend()
+	defer b.giveBack()
+	m, err := v.message(o, in, &b.request)
+	if err != nil {
+		return err
 	}
-	if err := w.Decode(rep.Payload, out); err != nil {
-		return status.Errorf(status.InvalidArgument, "the answer does not decode: %w", err)
+	m.InPlace = w.loan
+	rep, err := to.Call(ctx, m, w.room(b.reply))
+	if m.Loan != nil {
+		m.Loan.Release()
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	if !w.Adopts() {
+		b.reply = rep.Payload
+	}
+	return w.answer(rep, out)
 }
+
+func invalid(err error) error { return status.Errorf(status.InvalidArgument, "%w", err) }
 
 // Bound is a method with everything resolved that can be. It is safe for concurrent use.
 type Bound[In, Out any] struct {
 	to  session.Invoker
 	o   options
-	in  codec.Value[In]
-	out codec.Value[Out]
+	in  value[In]
+	out value[Out]
 	err error
 }
 
@@ -77,8 +77,8 @@ type Bound[In, Out any] struct {
 func Bind[In, Out any](c Caller, method string, opts ...Option) *Bound[In, Out] {
 	b := &Bound[In, Out]{to: c.Method(method), o: apply(opts)}
 	cd := b.o.codecOf(reflect.TypeFor[In]())
-	if b.in, b.err = codec.For[In](cd); b.err == nil {
-		b.out, b.err = codec.For[Out](cd)
+	if b.in, b.err = valueOf[In](cd); b.err == nil {
+		b.out, b.err = valueOf[Out](cd)
 	}
 	return b
 }
@@ -87,27 +87,16 @@ func Bind[In, Out any](c Caller, method string, opts ...Option) *Bound[In, Out] 
 func (b *Bound[In, Out]) Call(ctx context.Context, in In) (Out, error) {
 	var out Out
 	if b.err != nil {
-		return out, invalid(b.err)
+		return out, b.err
 	}
-	var err error
-	x := lend()
-	defer x.giveBack()
-	if x.request, err = b.in.Append(x.request[:0], &in); err != nil {
-		return out, invalid(err)
-	}
-	rep, err := b.to.Call(ctx, b.o.msg(b.in.Codec().ID(), x.request), x.reply[:0])
-	if err != nil {
-		return out, err
-	}
-	x.reply = rep.Payload
-	err = decodeReply(b.out, rep, &out)
+	err := call(ctx, b.to, &b.o, &b.in, &b.out, &in, &out)
 	return out, err
 }
 
 // Future is a call that was begun with Go.
 type Future[Out any] struct {
 	pending *session.Pending
-	out     codec.Value[Out]
+	out     value[Out]
 	err     error
 }
 
@@ -127,9 +116,12 @@ func (b *Bound[In, Out]) Go(ctx context.Context, in In) *Future[Out] {
 		f.err = status.Errorf(status.Unimplemented, "%T cannot begin a call without waiting", b.to)
 		return f
 	}
-	var request []byte
-	if request, f.err = b.in.Append(nil, &in); f.err == nil {
-		f.pending, f.err = s.Go(ctx, b.o.msg(b.in.Codec().ID(), request))
+	x := lend()
+	defer x.giveBack()
+	var m session.Message
+	if m, f.err = b.in.message(&b.o, &in, &x.request); f.err == nil {
+		m.InPlace = b.out.loan
+		f.pending, f.err = s.Go(ctx, m)
 	}
 	return f
 }
@@ -144,7 +136,7 @@ func (f *Future[Out]) Wait(ctx context.Context) (Out, error) {
 	if err != nil {
 		return out, err
 	}
-	err = decodeReply(f.out, rep, &out)
+	err = f.out.answer(rep, &out)
 	return out, err
 }
 

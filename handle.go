@@ -6,7 +6,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 )
@@ -30,7 +29,11 @@ const registerTimeout = 10 * time.Second
 // other becomes status.Failed. The answer travels in the codec of the request.
 func Handle[In, Out any](p Provider, method string, f func(ctx context.Context, in In) (Out, error), opts ...Option) (*Registration, error) {
 	h := &handler[In, Out]{in: newDecoder[In](apply(opts).codec), out: newDecoder[Out](apply(opts).codec), f: f}
-	return offer(p, method, session.Unary, h.serve)
+	r, err := offer(p, method, session.Unary, h.serve)
+	if err == nil && isLoan[In]() {
+		r.InPlace()
+	}
+	return r, err
 }
 
 func offer(p Provider, method string, shape session.Shape, h service.Handler) (*Registration, error) {
@@ -51,7 +54,7 @@ func (h *handler[In, Out]) serve(c *session.Call) {
 		return
 	}
 	var in In
-	if err := h.in.decode(c.Codec, c.Payload, &in); err != nil {
+	if err := h.in.request(c, &in); err != nil {
 		c.Fail(err)
 		return
 	}
@@ -69,13 +72,19 @@ func (h *handler[In, Out]) serve(c *session.Call) {
 }
 
 // reply answers a call with a value.
-func reply[Out any](c *session.Call, w codec.Value[Out], out *Out) {
+func reply[Out any](c *session.Call, w *value[Out], out *Out) {
 	b := lend()
 	defer b.giveBack()
-	var err error
-	if b.reply, err = w.Append(b.reply[:0], out); err != nil {
-		c.Fail(invalid(err))
+	m, err := w.message(&plain, out, &b.reply)
+	if err != nil {
+		c.Fail(err)
 		return
 	}
-	c.Reply(session.Message{Codec: c.Codec, Payload: b.reply})
+	c.Reply(m)
+	if m.Loan != nil {
+		m.Loan.Release()
+	}
 }
+
+// plain are the options of an answer.
+var plain options

@@ -74,7 +74,7 @@ func (o *options) codecOf(t reflect.Type) codec.Codec {
 	if o.codec != nil {
 		return o.codec
 	}
-	if t == bytesType {
+	if t == bytesType || t == loanType {
 		return codec.Raw{}
 	}
 	return codec.JSON{}
@@ -84,7 +84,7 @@ var bytesType = reflect.TypeFor[[]byte]()
 
 // decode decodes a payload in whatever codec it came in, of those at hand.
 type decoder[T any] struct {
-	values []codec.Value[T]
+	values []value[T]
 	errs   []error
 }
 
@@ -96,7 +96,8 @@ func newDecoder[T any](extra codec.Codec) *decoder[T] {
 	}
 	d := &decoder[T]{}
 	for _, c := range set.All() {
-		v, err := codec.For[T](c)
+		v, err := valueOf[T](c)
+		v.c = c
 		d.values = append(d.values, v)
 		d.errs = append(d.errs, err)
 	}
@@ -104,16 +105,29 @@ func newDecoder[T any](extra codec.Codec) *decoder[T] {
 }
 
 // find returns the value for a codec number.
-func (d *decoder[T]) find(id uint8) (codec.Value[T], error) {
-	for i, v := range d.values {
-		if uint8(v.Codec().ID()) == id {
-			if err := d.errs[i]; err != nil {
-				return v, status.Errorf(status.InvalidArgument, "%w", err)
-			}
-			return v, nil
+func (d *decoder[T]) find(id uint8) (*value[T], error) {
+	for i := range d.values {
+		if v := &d.values[i]; uint8(v.c.ID()) == id {
+			return v, d.errs[i]
 		}
 	}
-	return codec.Value[T]{}, status.Errorf(status.InvalidArgument, "codec %d is not known here", id)
+	return nil, status.Errorf(status.InvalidArgument, "codec %d is not known here", id)
+}
+
+// request decodes a call's payload, or takes it as it is if the value is bytes.
+func (d *decoder[T]) request(c *session.Call, v *T) error {
+	value, err := d.find(c.Codec)
+	if err != nil {
+		return err
+	}
+	if value.loan {
+		*any(v).(**session.Loan) = c.Loan()
+		return nil
+	}
+	if p, ok := c.Owned(); ok && value.Adopt(p, v) {
+		return nil
+	}
+	return value.decode(c.Payload, v)
 }
 
 func (d *decoder[T]) decode(id uint8, payload []byte, v *T) error {
@@ -121,10 +135,7 @@ func (d *decoder[T]) decode(id uint8, payload []byte, v *T) error {
 	if err != nil {
 		return err
 	}
-	if err := value.Decode(payload, v); err != nil {
-		return status.Errorf(status.InvalidArgument, "the value does not decode: %w", err)
-	}
-	return nil
+	return value.decode(payload, v)
 }
 
 // buffers lends memory for encoded values.

@@ -9,7 +9,6 @@ import (
 	"iter"
 	"reflect"
 
-	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -64,7 +63,7 @@ func HandleStream[In, Item any](p Provider, method string, f func(ctx context.Co
 // one receive at a time. In is what is sent, Out what is received.
 type Duplex[In, Out any] struct {
 	x    *session.Stream
-	in   codec.Value[In]
+	in   *value[In]
 	out  *decoder[Out]
 	ends bool // the calling end
 	opts options
@@ -80,19 +79,20 @@ func Open[In, Out any](ctx context.Context, c Caller, method string, opts ...Opt
 func open[In, Out any](ctx context.Context, c Caller, method string, shape session.Shape, request *In, opts []Option) (*Duplex[In, Out], error) {
 	o := apply(opts)
 	cd := o.codecOf(reflect.TypeFor[In]())
-	v, err := codec.For[In](cd)
+	v, err := valueOf[In](cd)
 	if err != nil {
-		return nil, invalid(err)
+		return nil, err
 	}
-	d := &Duplex[In, Out]{in: v, out: newDecoder[Out](cd), ends: true, opts: o}
-	var payload []byte
+	d := &Duplex[In, Out]{in: &v, out: newDecoder[Out](cd), ends: true, opts: o}
+	m := o.msg(cd.ID(), nil)
 	if request != nil {
-		if payload, err = v.Append(nil, request); err != nil {
-			return nil, invalid(err)
+		var scratch []byte
+		if m, err = v.message(&o, request, &scratch); err != nil {
+			return nil, err
 		}
 	}
 	ctx, d.done = context.WithCancel(ctx)
-	if d.x, err = c.Method(method).Open(ctx, shape, o.msg(cd.ID(), payload)); err != nil {
+	if d.x, err = c.Method(method).Open(ctx, shape, m); err != nil {
 		d.done()
 		return nil, err
 	}
@@ -103,11 +103,11 @@ func open[In, Out any](ctx context.Context, c Caller, method string, shape sessi
 func (d *Duplex[In, Out]) Send(ctx context.Context, item In) error {
 	b := lend()
 	defer b.giveBack()
-	var err error
-	if b.request, err = d.in.Append(b.request[:0], &item); err != nil {
-		return invalid(err)
+	m, err := d.in.message(&d.opts, &item, &b.request)
+	if err != nil {
+		return err
 	}
-	return d.x.Send(ctx, d.opts.msg(d.in.Codec().ID(), b.request))
+	return d.x.Send(ctx, m)
 }
 
 // Recv returns the next item, io.EOF after the last.

@@ -9,7 +9,6 @@ import (
 	"iter"
 	"reflect"
 
-	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 )
@@ -42,16 +41,17 @@ func Publish[T any](ctx context.Context, p Publisher, topic string, v T, opts ..
 func emit[T any](ctx context.Context, to session.Emitter, v *T, opts []Option) error {
 	o := apply(opts)
 	cd := o.codecOf(reflect.TypeFor[T]())
-	w, err := codec.For[T](cd)
+	w, err := valueOf[T](cd)
 	if err != nil {
-		return invalid(err)
+		return err
 	}
 	b := lend()
 	defer b.giveBack()
-	if b.request, err = w.Append(b.request[:0], v); err != nil {
-		return invalid(err)
+	m, err := w.message(&o, v, &b.request)
+	if err != nil {
+		return err
 	}
-	return to.Emit(ctx, o.msg(cd.ID(), b.request))
+	return to.Emit(ctx, m)
 }
 
 // Subscriber subscribes: a Client, a Channel, a Server.

@@ -110,6 +110,28 @@ func (b Value[T]) Decode(data []byte, v *T) error {
 	return err
 }
 
+// Alias returns the encoding of *v without a copy, where that is the bytes of *v themselves:
+// it is valid as long as they are not changed. false means that Append is needed.
+func (b Value[T]) Alias(v *T) ([]byte, bool) {
+	if b.how != byBytes {
+		return nil, false
+	}
+	return *(*[]byte)(unsafe.Pointer(v)), true
+}
+
+// Adopts reports whether Adopt stores what it is given.
+func (b Value[T]) Adopts() bool { return b.how == byBytes }
+
+// Adopt is Decode without a copy, where the value is made of the bytes themselves: the caller
+// gives data up. false means that Decode is needed.
+func (b Value[T]) Adopt(data []byte, v *T) bool {
+	if b.how != byBytes {
+		return false
+	}
+	*(*[]byte)(unsafe.Pointer(v)) = data
+	return true
+}
+
 // pointerShaped reports whether a value of kind k is stored in an interface as it is.
 func pointerShaped(k reflect.Kind) bool {
 	return k == reflect.Pointer || k == reflect.Map || k == reflect.Interface

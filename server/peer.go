@@ -69,8 +69,7 @@ func (s *Server) Peer(id string) *Peer {
 
 // Offer offers a method to all peers, see plexus.Handle.
 func (s *Server) Offer(_ context.Context, name string, _ session.Shape, h service.Handler) (*service.Registration, error) {
-	remove, err := s.offers.Handle("", name, h)
-	return service.NewRegistration(remove), err
+	return s.offers.Offer("", name, h)
 }
 
 // Declare allows publications on a topic: by this server, and by its peers if it is shared.

@@ -176,10 +176,21 @@ func (c *Channel) Subscribe(ctx context.Context, pattern string, o SubscribeOpti
 	return subscribe(ctx, s, c.name, pattern, o)
 }
 
+// Lend returns a Loan of n bytes to fill and to send to the other side: by reference where it
+// shares memory with this one.
+func (c *Channel) Lend(ctx context.Context, n int) (*session.Loan, error) {
+	s, err := c.source.Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Lend(n), nil
+}
+
 // Registration is something that this side offers until it is closed or its session ends.
 type Registration struct {
 	remove   func()
 	withdraw func(ctx context.Context) error
+	method   *method // nil if it is none
 	once     sync.Once
 	err      error
 }
@@ -190,6 +201,14 @@ func NewRegistration(remove func()) *Registration {
 		return nil
 	}
 	return &Registration{remove: remove}
+}
+
+// InPlace has the method's handler read a payload where the sender has put it, if that can
+// be: for one that takes it as a session.Loan. Calls that came before are not concerned.
+func (r *Registration) InPlace() {
+	if r.method != nil {
+		r.method.inPlace.Store(true)
+	}
 }
 
 // Close withdraws the offer.
@@ -211,7 +230,11 @@ func (c *Channel) Offer(ctx context.Context, name string, shape session.Shape, h
 		return nil, err
 	}
 	offer := operation.Offer{Channel: c.name, Method: name, Shape: uint8(shape)}
-	return c.register(ctx, remove, operation.Provide, operation.Withdraw, offer)
+	r, err := c.register(ctx, remove, operation.Provide, operation.Withdraw, offer)
+	if err == nil {
+		r.method = c.table.method(c.name, name)
+	}
+	return r, err
 }
 
 // Declare allows publications on a topic: by this side, and by others if it is shared.

@@ -46,9 +46,10 @@ type Table struct {
 
 // method is a session.Target whose handler may come and go.
 type method struct {
-	key   key
-	table *Table
-	serve atomic.Pointer[Handler]
+	key     key
+	table   *Table
+	serve   atomic.Pointer[Handler]
+	inPlace atomic.Bool
 }
 
 // Call implements session.Target.
@@ -59,6 +60,9 @@ func (m *method) Call(c *session.Call) {
 	}
 	c.Fail(unknown(m.key))
 }
+
+// InPlace implements session.InPlacer.
+func (m *method) InPlace() bool { return m.inPlace.Load() }
 
 // Receive implements session.Target: a method takes no events.
 func (m *method) Receive(*session.Session, *session.Frame) {}
@@ -86,7 +90,23 @@ func (t *Table) Handle(channel, name string, h Handler) (remove func(), err erro
 	if !m.serve.CompareAndSwap(nil, &h) {
 		return nil, status.Errorf(status.AlreadyExists, "method %q has a handler already", k.String())
 	}
+	m.inPlace.Store(false)
 	return func() { m.serve.CompareAndSwap(&h, nil) }, nil
+}
+
+// Offer is Handle for who has no hub to tell.
+func (t *Table) Offer(channel, name string, h Handler) (*Registration, error) {
+	remove, err := t.Handle(channel, name, h)
+	if err != nil {
+		return nil, err
+	}
+	return &Registration{remove: remove, method: t.method(channel, name)}, nil
+}
+
+func (t *Table) method(channel, name string) *method {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.methods[key{channel, name}]
 }
 
 func validMethod(channel, name string) error {

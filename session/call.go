@@ -134,16 +134,17 @@ func (s *Session) await(ctx context.Context, r *Route, id uint32, w *waiter, lon
 
 // Pending is a call under way that was begun with Go.
 type Pending struct {
-	r    *Route
-	id   uint32
-	done chan struct{}
-	rep  Reply
-	err  error
+	r       *Route
+	id      uint32
+	inPlace bool
+	done    chan struct{}
+	rep     Reply
+	err     error
 }
 
 // Go begins a call without waiting for its answer.
 func (r *Route) Go(ctx context.Context, m Message) *Pending {
-	p := &Pending{r: r, done: make(chan struct{})}
+	p := &Pending{r: r, inPlace: m.InPlace, done: make(chan struct{})}
 	id, err := r.Start(ctx, m, p)
 	if err != nil {
 		p.err = err
@@ -158,7 +159,11 @@ func (p *Pending) Item(*Frame) {}
 
 // Final implements Sink.
 func (p *Pending) Final(f *Frame, err error) {
-	if err == nil {
+	switch {
+	case err != nil:
+	case p.inPlace:
+		p.rep = Reply{Codec: f.Codec, Loan: f.Loan()}
+	default:
 		p.rep = Reply{Codec: f.Codec, Payload: f.private()}
 	}
 	p.err = err

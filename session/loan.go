@@ -3,6 +3,8 @@
 package session
 
 import (
+	"context"
+
 	"github.com/plexus-ipc/plexus/transport"
 	"github.com/plexus-ipc/plexus/wire"
 )
@@ -33,6 +35,17 @@ func (s *Session) Lend(n int) *Loan {
 	}
 	return &Loan{bytes: make([]byte, n)}
 }
+
+// LendFor returns a Loan of n bytes for the answer to the call whose handler runs with ctx.
+func LendFor(ctx context.Context, n int) *Loan {
+	if in, ok := FromContext(ctx); ok {
+		return in.Session.Lend(n)
+	}
+	return &Loan{bytes: make([]byte, n)}
+}
+
+// CopyLoan returns a Loan that has come, with a private copy of p.
+func CopyLoan(p []byte) *Loan { return &Loan{bytes: append([]byte(nil), p...)} }
 
 // minLoan is the shortest Loan that is worth a block.
 const minLoan = 1 << 10

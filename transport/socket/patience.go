@@ -18,8 +18,9 @@ import (
 const (
 	maxPolls  = 20  // about as long as it takes to be woken
 	maxMisses = 4   // waits in vain before a Conn stops polling
-	probeRate = 16  // one wait in so many polls then, to find out whether it pays again
-	maxStreak = 255 // after so many, sleep once: others' turn on this processor
+	firstSkip = 16  // so many waits then do not poll, before one finds out whether it pays again,
+	maxSkip   = 240 // and twice as many after each that was in vain
+	maxStreak = 255 // after so many polls, sleep once: it is others' turn on this processor
 )
 
 // polling counts the goroutines of this process that poll, of which there are at most half
@@ -29,20 +30,21 @@ var polling, maxPolling = new(atomic.Int32), max(1, int32(runtime.NumCPU()/2))
 
 // patience decides how often to poll before sleeping. It belongs to who receives.
 type patience struct {
-	crowd                   func() bool // whether others wait for what comes; nil: no
-	misses, skipped, streak uint8
+	crowd                 func() bool // whether others wait for what comes; nil: no
+	misses, skipped, skip uint8
+	streak                uint8
 }
 
-// polls returns how often to look, when the last read has brought so many frames; above 0,
-// done must follow.
+// polls returns how often to look, when the last read has brought so many frames.
 func (p *patience) polls(frames int) int {
 	if frames != 1 || yield == nil || p.crowd != nil && p.crowd() {
 		return 0
 	}
 	if p.misses >= maxMisses {
-		if p.skipped = (p.skipped + 1) % probeRate; p.skipped != 0 {
+		if p.skipped++; p.skipped <= p.skip {
 			return 0
 		}
+		p.skipped = 0
 	}
 	if p.streak = (p.streak + 1) % maxStreak; p.streak == 0 {
 		return 0
@@ -50,7 +52,7 @@ func (p *patience) polls(frames int) int {
 	return maxPolls
 }
 
-// begin reports whether one more may poll.
+// begin reports whether one more may poll; done must follow then.
 func (p *patience) begin() bool {
 	if polling.Add(1) <= maxPolling {
 		return true
@@ -62,9 +64,12 @@ func (p *patience) begin() bool {
 // done notes how it went.
 func (p *patience) done(hit bool) {
 	polling.Add(-1)
-	if hit {
-		p.misses = 0
-	} else if p.misses < maxMisses {
-		p.misses++
+	switch {
+	case hit:
+		p.misses, p.skip = 0, firstSkip
+	case p.misses < maxMisses:
+		p.misses, p.skip = p.misses+1, firstSkip
+	default:
+		p.skip = uint8(min(2*int(p.skip), maxSkip))
 	}
 }

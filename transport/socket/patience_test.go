@@ -30,8 +30,8 @@ func TestPatience(t *testing.T) {
 		}
 		return n
 	}
-	if n := tried(maxMisses + 10*probeRate); n != maxMisses+10 {
-		t.Errorf("polled %d times in vain, want %d", n, maxMisses+10)
+	if n, want := tried(maxMisses+firstSkip+1+2*firstSkip+1+4*firstSkip), maxMisses+2; n != want {
+		t.Errorf("polled %d times in vain, want %d", n, want)
 	}
 	for p.polls(1) == 0 {
 	}
