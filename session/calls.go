@@ -69,30 +69,41 @@ func (discard) Final(*Frame, error) {}
 // add reserves an id for a call.
 func (c *calls) add(sink Sink, stream bool) (uint32, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed != nil {
-		return 0, c.closed
-	}
-	var n uint32
-	if l := len(c.free); l > 0 {
-		n, c.free = c.free[l-1], c.free[:l-1]
-	} else {
-		n = uint32(len(c.slots))
-		if n >= c.max {
-			return 0, status.Errorf(status.LimitExceeded, "%d calls are open on this session, the peer allows no more", n)
-		}
-		c.slots = append(c.slots, slot{})
+	n, err := c.takeLocked()
+	if err != nil {
+		c.mu.Unlock()
+		return 0, err
 	}
 	s := &c.slots[n]
 	if s.gen++; s.gen > genMask {
 		s.gen = 1 // an id is never 0
 	}
 	s.used, s.stream, s.sink = true, stream, sink
+	id := s.gen<<genShift | n<<1 | c.parity
 	c.pending.Add(1)
 	if stream {
 		c.streams.Add(1)
 	}
-	return s.gen<<genShift | n<<1 | c.parity, nil
+	c.mu.Unlock()
+	return id, nil
+}
+
+// takeLocked returns a free slot.
+func (c *calls) takeLocked() (uint32, error) {
+	if c.closed != nil {
+		return 0, c.closed
+	}
+	if l := len(c.free); l > 0 {
+		n := c.free[l-1]
+		c.free = c.free[:l-1]
+		return n, nil
+	}
+	n := uint32(len(c.slots))
+	if n >= c.max {
+		return 0, status.Errorf(status.LimitExceeded, "%d calls are open on this session, the peer allows no more", n)
+	}
+	c.slots = append(c.slots, slot{})
+	return n, nil
 }
 
 // lookupLocked returns the slot of a running call, nil for an id that names none.
@@ -121,9 +132,9 @@ func (c *calls) sink(id uint32) Sink {
 // remove ends a call and returns who takes its final frame, nil if there is no such call.
 func (c *calls) remove(id uint32) Sink {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	s := c.lookupLocked(id)
 	if s == nil {
+		c.mu.Unlock()
 		return nil
 	}
 	sink := s.sink
@@ -136,6 +147,7 @@ func (c *calls) remove(id uint32) Sink {
 		close(c.idle)
 		c.idle = nil
 	}
+	c.mu.Unlock()
 	return sink
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plexus-ipc/plexus/status"
@@ -27,16 +28,23 @@ type callContext struct {
 	ext      []byte
 	deadline int64 // nanoseconds since 1970, 0 for none
 
+	over atomic.Uint32          // why it has ended, 0 if it has not
+	more atomic.Pointer[ending] // made, under mu, when somebody asks for Done
 	mu   sync.Mutex
-	err  error
-	more *ending // made when somebody asks for Done
 }
+
+// Why a context has ended.
+const (
+	overCanceled = 1
+	overDeadline = 2
+)
 
 // ending is how a context tells its end.
 type ending struct {
-	done  chan struct{}
-	after []*afterFunc
-	timer *time.Timer
+	done   chan struct{}
+	closed bool
+	after  []*afterFunc
+	timer  *time.Timer
 }
 
 type afterFunc struct{ f func() }
@@ -67,8 +75,8 @@ func FromContext(ctx context.Context) (*Incoming, bool) {
 // Context returns the context of the call: it ends with its deadline, when the caller
 // gives up or goes away, and when the call has been answered.
 func (c *Call) Context() context.Context {
-	if c.ctx != nil {
-		return c.ctx
+	if x := c.ctx.Load(); x != nil {
+		return x
 	}
 	x := c.t.newContext()
 	x.t, x.s, x.route, x.header = c.t, c.s, c.route, c.Header
@@ -78,9 +86,7 @@ func (c *Call) Context() context.Context {
 	if c.Deadline != 0 {
 		x.deadline = time.Now().Add(c.Remaining()).UnixNano()
 	}
-	c.s.in.mu.Lock()
-	c.ctx = x
-	c.s.in.mu.Unlock()
+	c.ctx.Store(x) // before reason is looked at: Cancelled does it the other way round
 	if r := c.reason.Load(); r != nil {
 		x.cancel(r)
 	}
@@ -113,28 +119,50 @@ func (x *callContext) Done() <-chan struct{} {
 
 // armLocked makes the channel, and the timer if there is a deadline.
 func (x *callContext) armLocked() *ending {
-	if x.more != nil {
-		return x.more
+	m := x.more.Load()
+	if m != nil {
+		return m
 	}
-	x.more = &ending{done: make(chan struct{})}
-	if x.err != nil {
-		close(x.more.done)
+	m = &ending{done: make(chan struct{})}
+	x.more.Store(m)
+	if x.over.Load() != 0 {
+		m.close()
 	} else if d, ok := x.Deadline(); ok {
-		x.more.timer = time.AfterFunc(time.Until(d), func() {
+		m.timer = time.AfterFunc(time.Until(d), func() {
 			x.cancel(&status.Error{Code: status.DeadlineExceeded, Message: "the time of the call was up"})
 		})
 	}
-	return x.more
+	return m
+}
+
+// close tells the end, once.
+func (m *ending) close() {
+	if m.closed {
+		return
+	}
+	m.closed = true
+	close(m.done)
+	if m.timer != nil {
+		m.timer.Stop()
+	}
+	for _, a := range m.after {
+		go a.f()
+	}
+	m.after = nil
 }
 
 // Err implements context.Context.
 func (x *callContext) Err() error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if d, ok := x.Deadline(); ok && x.err == nil && x.more == nil && time.Now().After(d) {
-		x.err = context.DeadlineExceeded
+	if d, ok := x.Deadline(); ok && x.over.Load() == 0 && x.more.Load() == nil && time.Now().After(d) {
+		x.over.CompareAndSwap(0, overDeadline)
 	}
-	return x.err
+	switch x.over.Load() {
+	case overCanceled:
+		return context.Canceled
+	case overDeadline:
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // Value implements context.Context.
@@ -153,7 +181,7 @@ func (x *callContext) AfterFunc(f func()) func() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	m := x.armLocked()
-	if x.err != nil {
+	if m.closed {
 		go f()
 		return func() bool { return false }
 	}
@@ -165,38 +193,28 @@ func (x *callContext) AfterFunc(f func()) func() bool {
 func (x *callContext) stop(a *afterFunc) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	i := slices.Index(x.more.after, a)
+	m := x.more.Load()
+	i := slices.Index(m.after, a)
 	if i < 0 {
 		return false
 	}
-	x.more.after = slices.Delete(x.more.after, i, i+1)
+	m.after = slices.Delete(m.after, i, i+1)
 	return true
 }
 
 // cancel ends the context; only the first reason counts. Like every context it says only
 // context.Canceled or context.DeadlineExceeded.
 func (x *callContext) cancel(reason *status.Error) {
+	why := uint32(overCanceled)
+	if reason.Code == status.DeadlineExceeded {
+		why = overDeadline
+	}
+	if !x.over.CompareAndSwap(0, why) || x.more.Load() == nil {
+		return // who makes the ending from now on sees that it is over
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.err != nil {
-		return
-	}
-	x.err = context.Canceled
-	if reason.Code == status.DeadlineExceeded {
-		x.err = context.DeadlineExceeded
-	}
-	m := x.more
-	if m == nil {
-		return
-	}
-	close(m.done)
-	if m.timer != nil {
-		m.timer.Stop()
-	}
-	for _, a := range m.after {
-		go a.f()
-	}
-	m.after = nil
+	x.more.Load().close()
 }
 
 // Background returns a context that never ends. Given to a function that may have to wait,

@@ -45,7 +45,7 @@ type inbound struct {
 	routes []*inRoute   // index is number - 1; guarded by mu, written by who reads
 	table  []entry      // by slot of the peer's id
 	used   atomic.Int32 // entries in table
-	count  int          // open calls: used, and long answers that are being sent
+	count  atomic.Int32 // open calls: used, and long answers that are being sent; written under mu
 	queue  []queued
 	waits  atomic.Int32 // length of queue
 	ended  *status.Error
@@ -95,11 +95,11 @@ func (in *inbound) addLocked(id uint32, who Canceller, stream *Stream) bool {
 			return false
 		}
 		in.used.Add(-1)
-		in.count--
+		in.count.Add(-1)
 	}
 	in.table[n] = entry{id: id, used: true, who: who, stream: stream}
 	in.used.Add(1)
-	in.count++
+	in.count.Add(1)
 	return true
 }
 
@@ -130,7 +130,7 @@ func (in *inbound) removeLocked(id uint32) (entry, bool) {
 	old := *e
 	*e = entry{}
 	in.used.Add(-1)
-	in.count--
+	in.count.Add(-1)
 	return old, true
 }
 
@@ -143,9 +143,7 @@ func (in *inbound) adoptLocked(c *Call) {
 
 // open returns how many calls of the peer are open.
 func (in *inbound) open() int {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.count
+	return int(in.count.Load())
 }
 
 // whenIdle returns a channel that is closed when no call of the peer is open.
@@ -162,7 +160,7 @@ func (in *inbound) whenIdle() <-chan struct{} {
 
 // notifyLocked tells who waits for idleness.
 func (in *inbound) notifyLocked() {
-	if in.idle != nil && in.count == 0 {
+	if in.idle != nil && in.count.Load() == 0 {
 		close(in.idle)
 		in.idle = nil
 	}
@@ -179,7 +177,7 @@ func (in *inbound) close(reason *status.Error) {
 			in.table[i] = entry{}
 		}
 	}
-	in.count -= int(in.used.Swap(0))
+	in.count.Add(-in.used.Swap(0))
 	waiting := in.queue
 	in.queue = nil
 	in.waits.Store(0)

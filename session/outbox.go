@@ -43,6 +43,7 @@ type outbox struct {
 	closed  bool           // nothing more is appended
 	leaving bool           // closed, but what waits may still be written
 	broken  bool           // sending has failed
+	frames  uint64         // appended so far
 	long    uint64         // bytes of long messages that are being sent fragment by fragment
 	freed   chan struct{}  // closed when such a message has ended, or a number may be had; nil if nobody waits
 	room    chan struct{}  // closed when the outbox falls below lowWater; nil if nobody waits
@@ -126,7 +127,7 @@ func (s *Session) appendLocked(h wire.Header, ext, payload []byte) {
 	}
 	h.Flags = flags
 	o.buf = wire.AppendFrame(o.buf, h, ext, payload)
-	s.sent.Add(1)
+	o.frames++
 	if o.sizeLocked() > highWater {
 		o.over.Store(true)
 	}

@@ -130,7 +130,7 @@ func (h *heart) stop() {
 // beat runs once per period, never twice at a time.
 func (h *heart) beat() {
 	s := h.s
-	if s.errIfEnded() {
+	if s.hasEnded() {
 		return
 	}
 	if now := s.received.Load(); now != h.seen {

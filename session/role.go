@@ -125,7 +125,7 @@ func (s *Session) receive() (*transport.Buffer, error) {
 		s.role.endBatch()
 	}
 	b, err := s.conn.Recv()
-	if err != nil || s.errIfEnded() {
+	if err != nil || s.hasEnded() {
 		return s.seeOff(b, err)
 	}
 	s.role.batch++
@@ -146,7 +146,7 @@ func (s *Session) crowded() bool { return s.calls.pending.Load() > 1 }
 
 // seeOff drops what the peer sends after the session has ended, until it hangs up.
 func (s *Session) seeOff(b *transport.Buffer, err error) (*transport.Buffer, error) {
-	for s.errIfEnded() {
+	for s.hasEnded() {
 		if err == nil {
 			h, _, _, bad := wire.ParseFrame(b.Bytes())
 			b.Release()
@@ -207,7 +207,7 @@ func (s *Session) claim() bool {
 
 // unclaim leaves the role again: to nobody if all is quiet, else to the reader.
 func (s *Session) unclaim(quiet bool) {
-	if quiet && !s.errIfEnded() && s.calls.pending.Load() == 0 && s.in.open() == 0 && !s.ready.Ready() {
+	if quiet && !s.hasEnded() && s.calls.pending.Load() == 0 && s.in.open() == 0 && !s.ready.Ready() {
 		s.leaveToNobody()
 		return
 	}
@@ -219,7 +219,7 @@ func (s *Session) unclaim(quiet bool) {
 // reader.
 func (s *Session) leaveToNobody() {
 	s.role.state.Store(roleNobody)
-	if s.calls.pending.Load() != 0 || s.errIfEnded() {
+	if s.calls.pending.Load() != 0 || s.hasEnded() {
 		s.recall()
 	}
 }
@@ -318,7 +318,7 @@ const steadyCount = 16
 // inspect is the Keeper's look at the session, once per tick.
 func (s *Session) inspect() verdict {
 	r := &s.role
-	if s.errIfEnded() {
+	if s.hasEnded() {
 		return forget
 	}
 	state := r.state.Load()
@@ -360,14 +360,7 @@ func paceOf(made uint32, lone bool) verdict {
 	return steady
 }
 
-func (s *Session) errIfEnded() bool {
-	select {
-	case <-s.done:
-		return true
-	default:
-		return false
-	}
-}
+func (s *Session) hasEnded() bool { return s.ended.Load() }
 
 // take moves the role from a running handler to a new goroutine, unless the handler has
 // just ended. The call is entered into the table of running calls, where a CANCEL finds it.

@@ -22,7 +22,7 @@ type Call struct {
 	finished atomic.Bool // … and in the outbox
 	entered  bool        // in the table; guarded by in.mu
 	detached bool
-	ctx      *callContext
+	ctx      atomic.Pointer[callContext]
 	stream   *Stream
 	reason   atomic.Pointer[status.Error] // why it was cancelled
 }
@@ -84,7 +84,7 @@ func (c *Call) finish(h wire.Header, ext, payload []byte) error {
 // goroutine goes on meanwhile, and the call counts as open.
 func (c *Call) finishLong(h wire.Header, ext, payload []byte) error {
 	s := c.s
-	s.conclude(c, func() { s.in.count++ })
+	s.conclude(c, func() { s.in.count.Add(1) })
 	defer s.in.release()
 	for {
 		if err := s.waitRoom(c.t); err != nil {
@@ -107,7 +107,7 @@ func (c *Call) finishLong(h wire.Header, ext, payload []byte) error {
 func (in *inbound) release() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.count--
+	in.count.Add(-1)
 	in.notifyLocked()
 }
 
@@ -247,10 +247,7 @@ func (s *Session) ForwardCredit(id uint32, c wire.Credit) {
 // Cancelled implements Canceller for a call whose handler runs.
 func (c *Call) Cancelled(reason *status.Error) {
 	c.reason.CompareAndSwap(nil, reason)
-	c.s.in.mu.Lock()
-	ctx := c.ctx
-	c.s.in.mu.Unlock()
-	if ctx != nil {
+	if ctx := c.ctx.Load(); ctx != nil {
 		ctx.cancel(reason)
 	}
 }
@@ -312,9 +309,9 @@ func (s *Session) refuse(f *Frame, err *status.Error) {
 // as the turn has not been lost.
 func (c *Call) reset(s *Session, t *turn, f *Frame) {
 	c.Frame, c.s, c.t = *f, s, t
-	c.entered, c.detached, c.ctx, c.stream = false, false, nil, nil
-	c.answered.Store(false)
-	c.finished.Store(false)
+	c.entered, c.detached, c.stream = false, false, nil
+	// Nobody else knows the call yet: nothing to synchronise with.
+	c.ctx, c.answered, c.finished = atomic.Pointer[callContext]{}, atomic.Bool{}, atomic.Bool{}
 	if c.reason.Load() != nil {
 		c.reason.Store(nil)
 	}
@@ -335,8 +332,8 @@ func (s *Session) run(t *turn, c *Call) {
 		}
 	}
 	c.serve()
-	if c.ctx != nil {
-		c.ctx.cancel(errCallOver)
+	if ctx := c.ctx.Load(); ctx != nil {
+		ctx.cancel(errCallOver)
 	}
 	if !t.state.CompareAndSwap(state|turnRuns, state+turnCount) {
 		t.state.And(^uint32(turnRuns)) // see deserted

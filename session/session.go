@@ -67,8 +67,8 @@ type Session struct {
 	dirty  dirty
 
 	watched  atomic.Bool // in the Keeper's care
+	ended    atomic.Bool // done is closed
 	draining atomic.Bool // no new calls: the peer goes away, or we do
-	sent     atomic.Uint64
 	received atomic.Uint64
 	dropped  atomic.Uint64
 
@@ -168,6 +168,7 @@ func (s *Session) finish(err *status.Error, leave bool) {
 	s.draining.Store(true)
 	leave = s.out.close(leave)
 	close(s.done)
+	s.ended.Store(true)
 	s.cfg.Log.Debug("session ended", "peer", s.peer.ID, "code", err.Code.String(), "reason", err.Message)
 	if leave {
 		s.linger()
@@ -316,10 +317,10 @@ type Stats struct {
 // Stats returns the session's counts.
 func (s *Session) Stats() Stats {
 	s.out.mu.Lock()
-	queued := s.out.sizeLocked()
+	queued, sent := s.out.sizeLocked(), s.out.frames
 	s.out.mu.Unlock()
 	return Stats{
-		Sent: s.sent.Load(), Received: s.received.Load(), Dropped: s.dropped.Load(),
+		Sent: sent, Received: s.received.Load(), Dropped: s.dropped.Load(),
 		Pending: int(s.calls.pending.Load()), Inbound: s.in.open(), Queued: queued,
 	}
 }
