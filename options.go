@@ -86,6 +86,7 @@ var bytesType = reflect.TypeFor[[]byte]()
 type decoder[T any] struct {
 	values []value[T]
 	errs   []error
+	adopts bool // T is bytes in one of the codecs
 }
 
 // newDecoder resolves T with the built-in codecs and one more, which may be nil.
@@ -98,6 +99,7 @@ func newDecoder[T any](extra codec.Codec) *decoder[T] {
 	for _, c := range set.All() {
 		v, err := valueOf[T](c)
 		v.c = c
+		d.adopts = d.adopts || v.Adopts()
 		d.values = append(d.values, v)
 		d.errs = append(d.errs, err)
 	}
@@ -128,6 +130,15 @@ func (d *decoder[T]) request(c *session.Call, v *T) error {
 		return nil
 	}
 	return value.decode(c.Payload, v)
+}
+
+// take decodes a payload that the caller gives up.
+func (d *decoder[T]) take(id uint8, payload []byte, v *T) error {
+	value, err := d.find(id)
+	if err != nil || value.Adopt(payload, v) {
+		return err
+	}
+	return value.decode(payload, v)
 }
 
 func (d *decoder[T]) decode(id uint8, payload []byte, v *T) error {

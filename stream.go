@@ -115,12 +115,18 @@ func (d *Duplex[In, Out]) Recv(ctx context.Context) (Out, error) {
 	var out Out
 	b := lend()
 	defer b.giveBack()
-	item, err := d.x.Recv(ctx, b.reply[:0])
+	room := b.reply[:0]
+	if d.out.adopts {
+		room = nil // the item's memory becomes the value's
+	}
+	item, err := d.x.Recv(ctx, room)
 	if err != nil {
 		return out, err
 	}
-	b.reply = item.Payload
-	err = d.out.decode(item.Codec, item.Payload, &out)
+	if !d.out.adopts {
+		b.reply = item.Payload
+	}
+	err = d.out.take(item.Codec, item.Payload, &out)
 	return out, err
 }
 

@@ -9,12 +9,71 @@ import (
 )
 
 // assembly is a message of which some fragments have come. Memory grows with what was
-// received, never with what was announced.
+// received, never with what was announced: the fragments are kept as they are, and copied
+// once, when the length of the whole is known.
 type assembly struct {
-	first   wire.Header
-	ext     []byte
+	first  wire.Header
+	ext    []byte
+	pieces []piece
+	size   int  // of the payload so far
+	held   int  // bytes of memory that it keeps
+	skip   bool // too long: the rest is read and forgotten
+}
+
+// piece is a part of a payload: of a frame that is kept, or of own memory.
+type piece struct {
 	payload []byte
-	skip    bool // too long: the rest is read and forgotten
+	buf     *transport.Buffer // nil for own memory
+}
+
+// Fragments shorter than shortPiece are put together in memory of ownPiece bytes, so that
+// many short ones do not keep much more memory than they carry.
+const (
+	shortPiece = 16 << 10
+	ownPiece   = 64 << 10
+)
+
+// add keeps a fragment.
+func (a *assembly) add(f *Frame) {
+	a.size += len(f.Payload)
+	if len(f.Payload) >= shortPiece {
+		buf := f.Take().Compact()
+		b := buf.Bytes()
+		a.pieces = append(a.pieces, piece{b[len(b)-len(f.Payload):], buf})
+		a.held += 4 * len(f.Payload) // a view keeps its chunk, see Buffer.Compact
+		return
+	}
+	for p := f.Payload; len(p) > 0; {
+		last := len(a.pieces) - 1
+		if last < 0 || a.pieces[last].buf != nil || len(a.pieces[last].payload) == ownPiece {
+			a.pieces = append(a.pieces, piece{payload: make([]byte, 0, ownPiece)})
+			a.held += ownPiece
+			last++
+		}
+		own := &a.pieces[last]
+		n := min(len(p), ownPiece-len(own.payload))
+		own.payload = append(own.payload, p[:n]...)
+		p = p[n:]
+	}
+}
+
+// join returns the whole payload, in memory of its own, and lets go of the pieces.
+func (a *assembly) join() []byte {
+	whole := make([]byte, 0, a.size)
+	for _, p := range a.pieces {
+		whole = append(whole, p.payload...)
+	}
+	a.drop()
+	return whole
+}
+
+func (a *assembly) drop() {
+	for _, p := range a.pieces {
+		if p.buf != nil {
+			p.buf.Release()
+		}
+	}
+	a.pieces, a.size, a.held = nil, 0, 0
 }
 
 // assemblyKey tells messages in pieces apart: there is one at a time per call and
@@ -48,15 +107,15 @@ func (s *Session) assemble(f *Frame) *transport.Buffer {
 	if f.Flags&wire.FlagMore != 0 {
 		return nil
 	}
-	s.forget(key)
+	s.remove(key, a)
 	if a.skip {
 		return nil
 	}
 	more := f.Flags & wire.FlagEnd
 	f.Header = a.first
 	f.Flags = f.Flags&^wire.FlagMore | more
-	f.Ext, f.Payload = a.ext, a.payload
-	return transport.WrapBuffer(a.payload)
+	f.Ext, f.Payload = a.ext, a.join()
+	return transport.WrapBuffer(f.Payload)
 }
 
 // newAssembly begins one, within limits.
@@ -79,13 +138,15 @@ func (s *Session) grow(a *assembly, f *Frame) {
 	if a.skip {
 		return
 	}
-	if len(a.payload)+len(f.Payload) > s.cfg.MaxMessage {
+	if a.size+len(f.Payload) > s.cfg.MaxMessage {
 		s.tooLarge(a, f)
 		return
 	}
+	before := a.held
+	a.add(f)
 	s.in.bytes += len(f.Payload)
-	a.payload = append(a.payload, f.Payload...)
-	if limit := 4*s.cfg.MaxMessage + 64*fragmentSize; s.in.bytes > limit {
+	s.in.held += a.held - before
+	if limit := 4*s.cfg.MaxMessage + 64*fragmentSize; s.in.bytes > limit || s.in.held > 8*limit {
 		s.CloseWith(status.Errorf(status.LimitExceeded, "more than %d bytes of unfinished messages", limit))
 	}
 }
@@ -93,8 +154,9 @@ func (s *Session) grow(a *assembly, f *Frame) {
 // tooLarge refuses a message and keeps the session.
 func (s *Session) tooLarge(a *assembly, f *Frame) {
 	a.skip = true
-	s.in.bytes -= len(a.payload)
-	a.payload = nil
+	s.in.bytes -= a.size
+	s.in.held -= a.held
+	a.drop()
 	err := status.Errorf(status.TooLarge, "message is longer than %d bytes", s.cfg.MaxMessage)
 	switch f.Kind {
 	case wire.KindCall:
@@ -125,9 +187,16 @@ func (s *Session) itemTooLarge(id uint32, err *status.Error) {
 
 func (s *Session) forget(key uint64) {
 	if a := s.in.partial[key]; a != nil {
-		s.in.bytes -= len(a.payload)
-		delete(s.in.partial, key)
+		s.remove(key, a)
+		a.drop()
 	}
+}
+
+// remove takes an assembly out of the table.
+func (s *Session) remove(key uint64, a *assembly) {
+	s.in.bytes -= a.size
+	s.in.held -= a.held
+	delete(s.in.partial, key)
 }
 
 // aborted deals with an ABORT: the rest of a message will not come. A request is answered

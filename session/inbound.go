@@ -54,6 +54,7 @@ type inbound struct {
 	// owned by who reads
 	partial map[uint64]*assembly
 	bytes   int // in partial
+	held    int // memory that these keep
 }
 
 // entry is a call of the peer that is open.

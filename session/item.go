@@ -153,7 +153,9 @@ func (x *Stream) next(dst []byte) (Item, bool, error) {
 	grant := x.consumeLocked(r.cost)
 	x.mu.Unlock()
 	item := r.item
-	item.Payload = append(dst, item.Payload...)
+	if dst != nil || !r.buf.Private() {
+		item.Payload = append(dst, item.Payload...)
+	}
 	item.Ext = append([]byte(nil), item.Ext...)
 	r.buf.Release()
 	if grant != 0 {
