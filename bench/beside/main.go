@@ -100,7 +100,7 @@ func measure() error {
 	if err := child.Start(); err != nil {
 		return err
 	}
-	defer child.Wait()
+	defer func() { _ = child.Wait() }()
 	defer in.Close()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
