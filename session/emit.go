@@ -37,7 +37,7 @@ func (r *Route) await(ctx context.Context, n int) error {
 	s := r.s
 	pinned := false
 	for {
-		if err := s.waitRoom(ctx); err != nil {
+		if err := s.waitBulk(ctx); err != nil {
 			s.out.mu.Lock()
 			r.pinLocked(&pinned, false)
 			s.out.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 
 // pieceSize is how much the flusher gives to the Conn at a time, unless a frame is longer:
 // that the peer takes something must be seen.
-const pieceSize = 256 << 10
+const pieceSize = 128 << 10
 
 // handToFlusherLocked gives the sender role to the flusher, with the unsent rest of a
 // buffer and how many bytes of it belong to a frame that was begun.
@@ -167,7 +167,7 @@ func (s *Session) unwatchLocked() {
 }
 
 // stuck ends the session if the peer has taken nothing for DataTimeout and the outbox is
-// above its high-water mark.
+// not nearly empty.
 func (s *Session) stuck() {
 	o := &s.out
 	o.mu.Lock()
@@ -179,7 +179,7 @@ func (s *Session) stuck() {
 	switch {
 	case quiet < limit:
 		o.watch.Reset(limit - quiet)
-	case o.sizeLocked() <= highWater:
+	case o.sizeLocked() <= bulkLow:
 		o.watch.Reset(limit / 4)
 	default:
 		o.closed = true

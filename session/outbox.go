@@ -15,11 +15,16 @@ import (
 
 // Marks of the outbox, in bytes.
 const (
-	// highWater: above it new calls, streams and one-way messages wait, and requests of
-	// the peer are queued instead of run. Replies, credit and control always go on.
+	// highWater: above it new calls wait, and requests of the peer are queued instead of
+	// run. Replies, credit and control always go on.
 	highWater = 1 << 20
 	// lowWater: below it who waits may go on.
 	lowWater = highWater / 2
+	// bulkWater: above it the next fragment of a long message, items of streams and one-way
+	// messages wait, so that a call finds the outbox short.
+	bulkWater = 256 << 10
+	// bulkLow: below it those may go on.
+	bulkLow = bulkWater / 2
 	// oneWayFlush: so much one-way traffic is collected before it is flushed by the sender.
 	oneWayFlush = 32 << 10
 	// keepBuffer: a buffer that has grown beyond it is not used again.
@@ -47,8 +52,9 @@ type outbox struct {
 	long    uint64         // bytes of long messages that are being sent fragment by fragment
 	freed   chan struct{}  // closed when such a message has ended, or a number may be had; nil if nobody waits
 	room    chan struct{}  // closed when the outbox falls below lowWater; nil if nobody waits
+	bulk    chan struct{}  // closed when it falls below bulkLow; nil if nobody waits
 	empty   chan struct{}  // closed when all is written; nil if nobody waits
-	hungry  map[any]func() // who is told when the outbox falls below lowWater; nil if nobody
+	hungry  map[any]func() // who is told when the outbox falls below bulkLow; nil if nobody
 
 	rest  []byte // for the flusher: the unsent end of …
 	block *box   // … this buffer; nil if there is none
@@ -213,6 +219,10 @@ func (o *outbox) notifyLocked() {
 		close(o.room)
 		o.room = nil
 	}
+	if o.bulk != nil && (n < bulkLow || o.closed) {
+		close(o.bulk)
+		o.bulk = nil
+	}
 	if o.empty != nil && (n == 0 || o.closed) {
 		close(o.empty)
 		o.empty = nil
@@ -282,10 +292,10 @@ func (o *outbox) wakeFreedLocked() {
 	}
 }
 
-// hungryLocked reports whether the outbox is above its high-water mark; told is then
-// called, once for each who, as soon as it is below lowWater.
+// hungryLocked reports whether the outbox is above bulkWater; told is then called, once for
+// each who, as soon as it is below bulkLow.
 func (o *outbox) hungryLocked(who any, told func()) bool {
-	if o.sizeLocked() <= highWater {
+	if o.sizeLocked() <= bulkWater {
 		return false
 	}
 	o.feedLaterLocked(who, told)
@@ -306,7 +316,7 @@ func (o *outbox) feedLaterLocked(who any, told func()) {
 // feedLocked calls those who wait for room, without mu, and returns with mu locked. The caller
 // has the sender role, so what they append is written by it.
 func (o *outbox) feedLocked() {
-	if o.hungry == nil || o.sizeLocked() >= lowWater || o.closed {
+	if o.hungry == nil || o.sizeLocked() >= bulkLow || o.closed {
 		return
 	}
 	told := o.hungry
@@ -328,6 +338,15 @@ func (o *outbox) full() bool { return o.over.Load() }
 // waitRoom returns once the outbox is below its high-water mark, with mu locked and a
 // buffer ready, or an error.
 func (s *Session) waitRoom(ctx context.Context) error {
+	return s.waitBelow(ctx, highWater, &s.out.room)
+}
+
+// waitBulk is waitRoom for what must leave room for calls.
+func (s *Session) waitBulk(ctx context.Context) error {
+	return s.waitBelow(ctx, bulkWater, &s.out.bulk)
+}
+
+func (s *Session) waitBelow(ctx context.Context, mark int, told *chan struct{}) error {
 	o := &s.out
 	for {
 		o.lock()
@@ -335,13 +354,13 @@ func (s *Session) waitRoom(ctx context.Context) error {
 			o.mu.Unlock()
 			return s.closedError()
 		}
-		if o.sizeLocked() <= highWater {
+		if o.sizeLocked() <= mark {
 			return nil
 		}
-		if o.room == nil {
-			o.room = make(chan struct{})
+		if *told == nil {
+			*told = make(chan struct{})
 		}
-		room := o.room
+		room := *told
 		o.mu.Unlock()
 		s.flush(false)
 		handOff(ctx)

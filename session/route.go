@@ -319,7 +319,7 @@ func (s *Session) appendLong(ctx context.Context, h wire.Header, ext, payload []
 		payload, ext = payload[fragmentSize:], nil
 		s.out.mu.Unlock()
 		s.flush(false)
-		if err = s.waitRoom(ctx); err != nil {
+		if err = s.waitBulk(ctx); err != nil {
 			s.out.lock()
 		}
 	}

@@ -87,7 +87,7 @@ func (c *Call) finishLong(h wire.Header, ext, payload []byte) error {
 	s.conclude(c, func() { s.in.count.Add(1) })
 	defer s.in.release()
 	for {
-		if err := s.waitRoom(c.t); err != nil {
+		if err := s.waitBulk(c.t); err != nil {
 			return err
 		}
 		wait := s.out.longLocked(len(payload), s.peer.limits.Message)

@@ -233,7 +233,7 @@ func (x *Stream) await(ctx context.Context, n int) error {
 		if err := x.sendable(); err != nil {
 			return err
 		}
-		if err := s.waitRoom(ctx); err != nil {
+		if err := s.waitBulk(ctx); err != nil {
 			return err
 		}
 		wait := x.window.waitLocked()
