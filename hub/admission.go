@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/plexus-ipc/plexus/hub/directory"
 	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
@@ -40,7 +41,7 @@ func (h *Hub) Admission(base session.Config) *Admission {
 	a.cfg.ID = h.cfg.ID
 	a.cfg.Features = append(slices.Clip(base.Features), operation.Feature)
 	a.cfg.Router = a
-	a.cfg.SourceName = h.names.of
+	a.cfg.SourceName = h.names.ID
 	a.cfg.Admit = func(ctx context.Context, p session.Peer) (string, error) {
 		if base.Admit != nil {
 			id, err := base.Admit(ctx, p)
@@ -135,7 +136,7 @@ func (h *Hub) reserve(id string) (string, error) {
 		return "", status.Errorf(status.AlreadyExists, "member id %q is taken: choose another, or none", id)
 	}
 	for id == "" {
-		id = "m-" + randomName(6)
+		id = "m-" + directory.RandomName(6)
 		if _, taken := h.members[id]; taken {
 			id = ""
 		}

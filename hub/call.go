@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/plexus-ipc/plexus/hub/schema"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
@@ -21,6 +22,8 @@ type offer struct {
 	m     *Member
 	route *session.Route
 	gone  atomic.Bool // withdrawn
+
+	checks atomic.Pointer[schema.Checks] // nil mostly
 
 	room *room // of a target: valid as long as the members are what they were
 	seen uint64
@@ -57,6 +60,10 @@ func (r *caller) Call(c *session.Call) {
 		r.offer.Store(o)
 	}
 	r.m.hub.count.calls.Add(1)
+	if err := r.m.misfit(o.checks.Load().Request(c.Shape(), c.Codec, c.Payload)); err != nil {
+		c.Fail(err)
+		return
+	}
 	if c.Shape() == wire.Unary {
 		r.m.unary(c, o)
 	} else {
@@ -80,6 +87,9 @@ func (h *Hub) find(b wire.Bind) (*offer, error) {
 		return nil, status.Errorf(status.NotFound, "channel %s has no member %s", b.Channel, b.Target)
 	}
 	o := newOffer(m, wire.ClassMethod, at)
+	if p := h.offers[at]; p != nil && p.m == m {
+		o.checks.Store(p.checks.Load())
+	}
 	o.room = h.rooms[b.Channel]
 	o.seen = o.room.seats.Load()
 	return o, nil
@@ -281,6 +291,11 @@ func (l *link) Final(f *session.Frame, err error) {
 	to := l.m.s
 	if err != nil {
 		to.Refuse(id, o.lost(err))
+		to.FlushNow()
+		return
+	}
+	if bad := o.m.misfit(o.checks.Load().Answer(f.Codec, f.Payload)); bad != nil {
+		to.Refuse(id, bad)
 		to.FlushNow()
 		return
 	}

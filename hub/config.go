@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
+	"github.com/plexus-ipc/plexus/hub/directory"
+	"github.com/plexus-ipc/plexus/hub/schema"
 )
 
 // OwnerPolicy says what becomes of a channel whose owner leaves.
@@ -29,6 +31,7 @@ const (
 	DefaultMaxPlaces   = 1024
 	DefaultMaxFeeds    = 4096
 	DefaultMaxMetadata = 4 << 10
+	DefaultMaxSchemas  = 1 << 20
 )
 
 // Config describes a Hub. The zero value is useful. It is copied by New.
@@ -62,6 +65,12 @@ type Config struct {
 	// metadata, may have together.
 	MaxMetadata int
 
+	// MaxSchemasPerMember is how many bytes of schemas a member may announce.
+	MaxSchemasPerMember int
+	// Schemas says what becomes of messages that do not fit the schema of their method or
+	// topic. Its zero value looks into none.
+	Schemas schema.Rules
+
 	// AllowStop lets members end the hub by the operation Stop, which calls OnStop.
 	AllowStop bool
 	// OnStop is called on a goroutine of its own, at most once, with the time that what is
@@ -87,7 +96,7 @@ func (c *Config) queue(limit int, policy string) deadletter.Queue[waiting] {
 // withDefaults returns a copy with every zero field set.
 func (c Config) withDefaults() Config {
 	if c.ID == "" {
-		c.ID = "hub-" + randomName(4)
+		c.ID = "hub-" + directory.RandomName(4)
 	}
 	if c.OwnerPolicy == "" {
 		c.OwnerPolicy = Terminate
@@ -100,6 +109,7 @@ func (c Config) withDefaults() Config {
 		{&c.MaxChannels, DefaultMaxChannels}, {&c.MaxMembersPerChannel, DefaultMaxMembers},
 		{&c.MaxNamesPerChannel, DefaultMaxNames}, {&c.MaxChannelsPerMember, DefaultMaxPlaces},
 		{&c.MaxSubscriptionsPerMember, DefaultMaxFeeds}, {&c.MaxMetadata, DefaultMaxMetadata},
+		{&c.MaxSchemasPerMember, DefaultMaxSchemas},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -2,8 +2,8 @@
 
 // Package hub routes messages between members. A Hub is a value: a daemon serves one on
 // many listeners, a program embeds one and joins it over transport/mem like everybody
-// else. It imports no transport, server or codec: it is given sessions, and never looks
-// into a payload except those of its own operations.
+// else. It imports no transport, server or codec: it is given sessions, and looks
+// into no payload but those of its own operations, unless Config.Schemas asks for it.
 //
 // Whoever accepts connections does this for each:
 //
@@ -21,9 +21,10 @@
 //	event.go      events and broadcasts              publish.go    publications
 //	outlet.go     bounded queues before a receiver   subscribe.go  who takes from them
 //	operation.go  the methods of channel "$"         stats.go      counters
+//	check.go      messages that do not fit their schema
 //
 // The pure parts are packages: directory (who is there), guard (may he), deadletter (what
-// if not).
+// if not), schema (is it well formed).
 //
 // The data plane takes no lock that all members share: a route remembers where it leads
 // and looks again, under the hub's lock, only when that has gone. The lock is never held

@@ -4,10 +4,10 @@ package hub
 
 import (
 	"context"
-	"crypto/rand"
 	"sync"
 	"time"
 
+	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/directory"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -18,8 +18,10 @@ type Hub struct {
 	cfg   Config
 	began time.Time
 	count counters
-	names names
+	names directory.Sources
 	stop  sync.Once
+
+	misfits deadletter.Rarely
 
 	mu      sync.RWMutex
 	closing *status.Error
@@ -34,17 +36,22 @@ type Hub struct {
 // place is where a method or topic is.
 type place struct{ channel, name string }
 
-// New returns a Hub. An unknown OwnerPolicy is an error of the program: it panics.
+// New returns a Hub. An unknown OwnerPolicy, or Schemas whose policy is unknown or lacks its
+// Validator, is an error of the program: it panics.
 func New(cfg Config) *Hub {
 	cfg = cfg.withDefaults()
 	if cfg.OwnerPolicy != Terminate && cfg.OwnerPolicy != Promote {
 		panic("hub: unknown owner policy " + string(cfg.OwnerPolicy))
+	}
+	if err := cfg.Schemas.Valid(); err != nil {
+		panic("hub: " + err.Error())
 	}
 	return &Hub{
 		cfg: cfg, began: cfg.Now(),
 		dir: directory.New[*Member](directory.Rules{
 			Promote: cfg.OwnerPolicy == Promote, Channels: cfg.MaxChannels, Members: cfg.MaxMembersPerChannel,
 			Names: cfg.MaxNamesPerChannel, Places: cfg.MaxChannelsPerMember,
+			Terms: cfg.MaxSchemasPerMember,
 		}),
 		members: make(map[string]*Member), offers: make(map[place]*offer),
 		topics: make(map[place]*topic), rooms: make(map[string]*room),
@@ -66,23 +73,27 @@ func (h *Hub) Close() error {
 // the calls that are under way end; then it closes the sessions. At the end of ctx it
 // closes them at once and returns how many calls were cut, and ctx's error.
 func (h *Hub) Drain(ctx context.Context) (cut int, err error) {
-	var (
-		wg sync.WaitGroup
-		mu sync.Mutex
-	)
-	reason := &status.Error{Code: status.Unavailable, Message: "the hub is shutting down"}
-	for _, m := range h.shut(reason) {
-		wg.Go(func() {
-			n, e := m.s.Drain(ctx)
-			mu.Lock()
-			defer mu.Unlock()
-			if cut += n; e != nil {
-				err = e
-			}
-		})
+	all := h.shut(&status.Error{Code: status.Unavailable, Message: "the hub is shutting down"})
+	drain, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	counted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		for _, m := range all {
+			cut += m.s.Stats().Inbound // a call through the hub counts once, at its caller
+		}
+		cancel()
+		close(counted)
+	})
+	var wg sync.WaitGroup
+	for _, m := range all {
+		wg.Go(func() { _, _ = m.s.Drain(drain) }) // how many it cut has been counted
 	}
 	wg.Wait()
-	return cut, err
+	cancel()
+	if stop() {
+		return 0, nil
+	}
+	<-counted
+	return cut, status.Convert(ctx.Err())
 }
 
 // shut refuses new members, ends all feeds and returns the members there are.
@@ -104,41 +115,4 @@ func (h *Hub) shut(reason *status.Error) []*Member {
 	after.run()
 	h.cfg.Log.Info("hub shuts down", "hub", h.cfg.ID, "members", len(all))
 	return all
-}
-
-// names are the numbers of members, under a lock of their own: sessions ask for them while
-// they send.
-type names struct {
-	mu      sync.RWMutex
-	sources directory.Sources
-}
-
-func (n *names) add(id string) uint64 {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.sources.Add(id)
-}
-
-func (n *names) remove(number uint64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.sources.Remove(number)
-}
-
-// of is session.Config.SourceName.
-func (n *names) of(number uint64) string {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.sources.ID(number)
-}
-
-// randomName returns n random lower-case letters and digits.
-func randomName(n int) string {
-	const letters = "abcdefghijkmnpqrstuvwxyz23456789" // 32 that cannot be mistaken for others
-	b := make([]byte, n)
-	rand.Read(b)
-	for i := range b {
-		b[i] = letters[b[i]%32]
-	}
-	return string(b)
 }

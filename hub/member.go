@@ -28,7 +28,7 @@ type Member struct {
 }
 
 func newMember(h *Hub, s *session.Session) *Member {
-	return &Member{hub: h, s: s, id: s.Peer().ID, number: h.names.add(s.Peer().ID), feeds: make(map[*feed]struct{})}
+	return &Member{hub: h, s: s, id: s.Peer().ID, number: h.names.Add(s.Peer().ID), feeds: make(map[*feed]struct{})}
 }
 
 // ID returns the member's id, which is unique in the hub as long as the member is in it.
@@ -49,7 +49,7 @@ func (m *Member) enter() error {
 	}
 	h.mu.Unlock()
 	if closing != nil {
-		h.names.remove(m.number)
+		h.names.Remove(m.number)
 		return closing
 	}
 	h.cfg.Log.Debug("member attached", "hub", h.cfg.ID, "member", m.id, "identity", m.s.Peer().Identity.Name, "address", m.s.Peer().Address)
@@ -79,7 +79,7 @@ func (m *Member) leave(cause error) {
 	h.mu.Unlock()
 	after.run()
 	m.closeEmitters()
-	h.names.remove(m.number)
+	h.names.Remove(m.number)
 	h.cfg.Log.Debug("member gone", "hub", h.cfg.ID, "member", m.id, "code", reason.Code.String(), "reason", reason.Message)
 }
 

@@ -3,7 +3,6 @@
 package hub
 
 import (
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -28,7 +27,7 @@ func (m *Member) bindOperation(b wire.Bind) (session.Target, error) {
 	if b.Class != wire.ClassMethod {
 		return nil, status.Errorf(status.PermissionDenied, "channel %s is the hub's own: it takes no events and no publications", b.Channel)
 	}
-	serve := operationOf(b.Name)
+	serve := operations[b.Name]
 	if serve == nil || b.Target != "" {
 		return nil, status.Errorf(status.UnknownMethod, "the hub has no operation %q", b.Name)
 	}
@@ -38,37 +37,16 @@ func (m *Member) bindOperation(b wire.Bind) (session.Target, error) {
 // Call implements session.Target.
 func (r *operationRoute) Call(c *session.Call) { r.serve(r.m, c) }
 
-// operationOf returns what serves an operation, nil if there is none of the name.
-func operationOf(name string) func(*Member, *session.Call) {
-	switch name {
-	case operation.Join:
-		return answer((*Member).join)
-	case operation.Leave:
-		return answer((*Member).quit)
-	case operation.Provide:
-		return answer((*Member).provide)
-	case operation.Withdraw:
-		return answer((*Member).withdraw)
-	case operation.Declare:
-		return answer((*Member).declare)
-	case operation.Retract:
-		return answer((*Member).retract)
-	case operation.Subscribe:
-		return (*Member).subscribe
-	case operation.Watch:
-		return (*Member).watch
-	case operation.Members:
-		return answer((*Member).list)
-	case operation.Channels:
-		return answer((*Member).channels)
-	case operation.Kick:
-		return answer((*Member).kick)
-	case operation.Status:
-		return answer(func(m *Member, _ operation.Empty) (operation.HubStatus, error) { return m.hub.Status(), nil })
-	case operation.Stop:
-		return answer((*Member).stopHub)
-	}
-	return nil
+// operations are all there are. The map is never written.
+var operations = map[string]func(*Member, *session.Call){
+	operation.Join: answer((*Member).join), operation.Leave: answer((*Member).quit),
+	operation.Provide: answer((*Member).provide), operation.Withdraw: answer((*Member).withdraw),
+	operation.Declare: answer((*Member).declare), operation.Retract: answer((*Member).retract),
+	operation.Subscribe: (*Member).subscribe, operation.Watch: (*Member).watch,
+	operation.Members: answer((*Member).list), operation.Kick: answer((*Member).kick),
+	operation.Channels: look((*directory.Directory[*Member]).List), operation.Explore: look((*directory.Directory[*Member]).Explore),
+	operation.Status: answer(func(m *Member, _ operation.Empty) (operation.HubStatus, error) { return m.hub.Status(), nil }),
+	operation.Stop:   answer((*Member).stopHub),
 }
 
 // answer makes an operation of a function from its request to its answer.
@@ -88,19 +66,22 @@ func answer[In, Out any](f func(m *Member, in In) (Out, error)) func(*Member, *s
 	}
 }
 
+// look is answer for what stands in the directory.
+func look[In, Out any](f func(d *directory.Directory[*Member], in In) (Out, error)) func(*Member, *session.Call) {
+	return answer(func(m *Member, in In) (Out, error) {
+		m.hub.mu.RLock()
+		defer m.hub.mu.RUnlock()
+		return f(m.hub.dir, in)
+	})
+}
+
 // decode reads the request of an operation, which a peer has made.
 func decode(c *session.Call, in any, shape wire.Shape) error {
 	name := c.Route().Name
 	if c.Shape() != shape {
 		return status.Errorf(status.WrongShape, "the operation %s is a %s call, not %s", name, shape, c.Shape())
 	}
-	if err := guard.Request(name, c.Codec, c.Payload); err != nil || len(c.Payload) == 0 {
-		return err
-	}
-	if err := json.Unmarshal(c.Payload, in); err != nil {
-		return status.Errorf(status.InvalidArgument, "the request of %s is malformed: %w", name, err)
-	}
-	return nil
+	return guard.Request(name, c.Codec, c.Payload, in)
 }
 
 func (m *Member) join(in operation.Place) (out operation.Joined, err error) {
@@ -122,9 +103,15 @@ func (m *Member) quit(in operation.Place) (out operation.Empty, err error) {
 }
 
 func (m *Member) provide(in operation.Offer) (out operation.Empty, err error) {
+	checks, warning, err := m.hub.cfg.Schemas.Offer(&in)
+	if err != nil {
+		return out, err
+	}
+	m.unchecked(warning)
+	terms := directory.Terms{Shape: in.Shape, Input: string(in.Input), Output: string(in.Output)}
 	return out, m.change(nil, func(d *directory.Directory[*Member], now time.Time) ([]change, error) {
-		return d.Provide(in.Channel, in.Method, m, now)
-	})
+		return d.Provide(in.Channel, in.Method, terms, m, now)
+	}, func() { m.hub.offers[place{in.Channel, in.Method}].checks.Store(checks) })
 }
 
 func (m *Member) withdraw(in operation.Offer) (out operation.Empty, err error) {
@@ -134,8 +121,20 @@ func (m *Member) withdraw(in operation.Offer) (out operation.Empty, err error) {
 }
 
 func (m *Member) declare(in operation.Topic) (out operation.Empty, err error) {
-	return out, m.change(nil, func(d *directory.Directory[*Member], now time.Time) ([]change, error) {
-		return d.Declare(in.Channel, in.Name, in.Shared, m, now)
+	checks, warning, err := m.hub.cfg.Schemas.Topic(&in)
+	if err != nil {
+		return out, err
+	}
+	m.unchecked(warning)
+	var own bool
+	return out, m.change(nil, func(d *directory.Directory[*Member], now time.Time) (_ []change, err error) {
+		var changes []change
+		changes, own, err = d.Declare(in.Channel, in.Name, in.Shared, directory.Terms{Input: string(in.Schema)}, m, now)
+		return changes, err
+	}, func() {
+		if own {
+			m.hub.topics[place{in.Channel, in.Name}].checks.Store(checks)
+		}
 	})
 }
 
@@ -147,10 +146,7 @@ func (m *Member) retract(in operation.Topic) (out operation.Empty, err error) {
 
 // kick is done by the owner; whom it hits learns the reason from what ends.
 func (m *Member) kick(in operation.Eviction) (out operation.Empty, err error) {
-	why := "removed by the owner, " + m.id
-	if in.Reason != "" {
-		why += ": " + in.Reason[:min(len(in.Reason), 1024)]
-	}
+	why := guard.Eviction(m.id, in.Reason)
 	return out, m.change(&status.Error{Code: status.Evicted, Message: why}, func(d *directory.Directory[*Member], _ time.Time) ([]change, error) {
 		whom := m.hub.members[in.Member]
 		if whom == nil {
@@ -193,19 +189,6 @@ func (m *Member) describe(age time.Duration) operation.Member {
 	return operation.Member{
 		ID: m.id, Identity: p.Identity.Name, Product: p.Product, Address: p.Address, Metadata: p.Metadata, Age: max(age.Seconds(), 0),
 	}
-}
-
-func (m *Member) channels(operation.Empty) (operation.ChannelList, error) {
-	h := m.hub
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	out := operation.ChannelList{Channels: []operation.ChannelInfo{}}
-	for _, c := range h.dir.Channels() {
-		i := operation.ChannelInfo{Name: c.Name, Owner: c.Owner().id}
-		i.Members, i.Methods, i.Topics = c.Counts()
-		out.Channels = append(out.Channels, i)
-	}
-	return out, nil
 }
 
 func (m *Member) stopHub(in operation.StopRequest) (out operation.Empty, err error) {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
+	"github.com/plexus-ipc/plexus/hub/schema"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
@@ -16,6 +17,8 @@ type topic struct {
 	at   place
 	room *room
 	gone atomic.Bool // retracted
+
+	checks atomic.Pointer[schema.Checks] // nil mostly
 
 	// guarded by hub.mu
 	publishers map[*publisher]struct{}
@@ -75,6 +78,11 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 		return
 	}
 	h.count.published.Add(1)
+	if err := p.m.misfit(t.checks.Load().Publication(f.Codec, f.Payload)); err != nil {
+		h.count.publications.Drop(deadletter.Malformed)
+		s.Revoke(p, err) // the publisher's next publication fails with it; others go on
+		return
+	}
 	m := message{Message: f.Message(), frame: f}
 	m.Source = p.m.number
 	a := t.audience.Load()

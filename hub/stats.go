@@ -14,6 +14,7 @@ import (
 type counters struct {
 	calls     atomic.Uint64
 	published atomic.Uint64
+	malformed atomic.Uint64
 
 	publications deadletter.Tally // Undeclared and Misrouted count messages that were never offered
 	events       deadletter.Tally // and Nobody here
@@ -28,8 +29,8 @@ func (h *Hub) Status() operation.HubStatus {
 		Uptime: h.cfg.Now().Sub(h.began).Seconds(),
 		Calls:  c.calls.Load(), Events: c.events.Offered.Load(), Published: c.published.Load(),
 		Matched: c.publications.Offered.Load(), Delivered: c.publications.Delivered.Load(),
-		Queued:  uint64(max(c.publications.Queued.Load(), 0)),
-		Dropped: make(map[string]uint64),
+		Queued:    uint64(max(c.publications.Queued.Load(), 0)),
+		Malformed: c.malformed.Load(), Dropped: make(map[string]uint64),
 	}
 	if h.cfg.Endpoints != nil {
 		s.Endpoints = h.cfg.Endpoints()

@@ -7,6 +7,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/plexus-ipc/plexus/hub/deadletter"
+	"github.com/plexus-ipc/plexus/hub/schema"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
@@ -32,20 +34,12 @@ type relay struct {
 	cancelled bool   // by the caller: nothing is passed on any more
 	over      bool   // the final frame was passed on
 	stop      context.CancelFunc
-	up, down  flow
-	final     *final // it waits for the queue of down to empty
+	up, down  deadletter.Flow // up to the provider
+	final     *final          // it waits for the queue of down to empty
 }
 
 // callerEnd is a relay as the caller's session sees it.
 type callerEnd struct{ *relay }
-
-// flow is one direction of a relay; guarded by its mu.
-type flow struct {
-	taken, granted uint64 // by the sender, to the sender
-	sent, limit    uint64 // to the receiver, by the receiver
-	ended          bool   // the sender has said so
-	queue          []session.Frame
-}
 
 // final is a final frame that waits.
 type final struct {
@@ -56,9 +50,9 @@ type final struct {
 // stream passes a call with streams on.
 func (m *Member) stream(c *session.Call, o *offer) {
 	r := &relay{m: m, id: c.ID, o: o}
-	r.up.granted, r.down.limit = m.s.StreamWindows()
-	r.down.granted, r.up.limit = o.m.s.StreamWindows()
-	r.up.ended = c.Flags&wire.FlagEnd != 0
+	r.up.Granted, r.down.Limit = m.s.StreamWindows()
+	r.down.Granted, r.up.Limit = o.m.s.StreamWindows()
+	r.up.Ended = c.Flags&wire.FlagEnd != 0
 	if !c.Detach(callerEnd{r}) {
 		return
 	}
@@ -93,110 +87,65 @@ func (r *relay) started(callee uint32) bool {
 	defer r.mu.Unlock()
 	r.callee, r.running, r.stop = callee, true, nil
 	if r.over {
-		return false
+		return r.cancelled
 	}
-	if r.up.limit > r.up.granted && !r.up.ended {
-		r.grantCallerLocked(wire.Credit{Limit: r.up.limit})
+	if r.up.Limit > r.up.Granted && !r.up.Ended {
+		r.grantCallerLocked(wire.Credit{Limit: r.up.Limit})
 	}
-	if r.down.limit > r.down.granted {
-		r.grantProviderLocked(wire.Credit{Limit: r.down.limit})
+	if r.down.Limit > r.down.Granted {
+		r.grantProviderLocked(wire.Credit{Limit: r.down.Limit})
 	}
 	r.pumpUpLocked()
 	return r.cancelled
 }
 
 func (r *relay) grantCallerLocked(c wire.Credit) {
-	r.up.granted = c.Limit
+	r.up.Granted = c.Limit
 	r.m.s.ForwardCredit(r.id, c)
 }
 
 func (r *relay) grantProviderLocked(c wire.Credit) {
-	r.down.granted = c.Limit
+	r.down.Granted = c.Limit
 	r.o.m.s.ForwardCredit(r.callee, c)
 }
 
 // pumpUpLocked passes on what the provider takes.
 func (r *relay) pumpUpLocked() {
-	for r.running && r.up.mayPass() {
-		f := r.up.pop()
-		r.up.sent += price(&f)
+	for r.running && r.up.MayPass() {
+		f := r.up.Pop()
 		r.o.m.s.Forward(r.callee, &f)
 	}
 }
 
 // pumpDownLocked passes on what the caller takes, and the final frame after it.
 func (r *relay) pumpDownLocked() {
-	for r.down.mayPass() {
-		f := r.down.pop()
-		r.down.sent += price(&f)
+	for r.down.MayPass() {
+		f := r.down.Pop()
 		r.m.s.Forward(r.id, &f)
 	}
-	if r.final != nil && len(r.down.queue) == 0 {
+	if r.final != nil && len(r.down.Queue) == 0 {
 		r.finishLocked(r.final)
 	}
-}
-
-// mayPass reports whether the oldest message of the queue may go on.
-func (w *flow) mayPass() bool {
-	return len(w.queue) > 0 && (w.sent < w.limit || w.queue[0].Flags&wire.FlagEnd != 0)
-}
-
-// pop takes the oldest message out of the queue.
-func (w *flow) pop() session.Frame {
-	f := w.queue[0]
-	w.queue[0] = session.Frame{}
-	if w.queue = w.queue[1:]; len(w.queue) == 0 {
-		w.queue = nil
-	}
-	return f
-}
-
-// take counts a message of the sender; false if it has no credit for it. An end costs
-// nothing, and after it nothing comes.
-func (w *flow) take(f *session.Frame) bool {
-	if f.Flags&wire.FlagEnd == 0 && w.taken >= w.granted {
-		return false
-	}
-	w.taken += price(f)
-	w.ended = w.ended || f.Flags&wire.FlagEnd != 0
-	return true
-}
-
-// price is what a message takes from a window.
-func price(f *session.Frame) uint64 {
-	if f.Flags&wire.FlagEnd != 0 {
-		return 0
-	}
-	return uint64(len(f.Payload)) + wire.MessageCost
-}
-
-// passes reports whether a message may go on at once; if not it waits in the queue.
-func (w *flow) passes(f *session.Frame, open bool) bool {
-	if open && len(w.queue) == 0 && (w.sent < w.limit || f.Flags&wire.FlagEnd != 0) {
-		w.sent += price(f)
-		return true
-	}
-	own := *f
-	own.Ext, own.Payload = bytes.Clone(f.Ext), bytes.Clone(f.Payload)
-	w.queue = append(w.queue, own)
-	return false
 }
 
 // Item implements session.StreamPeer: the caller sends.
 func (e callerEnd) Item(f *session.Frame) {
 	r := e.relay
+	if !r.fits(f, r.m, (*schema.Checks).Sent) {
+		return
+	}
 	r.mu.Lock()
-	if r.cancelled || r.over || r.up.ended {
+	if r.cancelled || r.over || r.up.Ended {
 		r.mu.Unlock()
 		return
 	}
-	if !r.up.take(f) {
+	if !r.up.Take(f) {
 		r.mu.Unlock()
 		overrun(r.m)
 		return
 	}
 	f.Source = r.m.number
-	if r.up.passes(f, r.running) {
+	if r.up.Passes(f, r.running) {
 		r.o.m.s.Forward(r.callee, f)
 	}
 	r.mu.Unlock()
@@ -207,10 +156,10 @@ func (e callerEnd) Item(f *session.Frame) {
 func (e callerEnd) Credit(c wire.Credit) {
 	r := e.relay
 	r.mu.Lock()
-	r.down.limit = max(r.down.limit, c.Limit)
+	r.down.Limit = max(r.down.Limit, c.Limit)
 	r.pumpDownLocked()
-	if r.running && !r.over && r.down.limit > r.down.granted {
-		r.grantProviderLocked(wire.Credit{Limit: r.down.limit, Acked: c.Acked})
+	if r.running && !r.over && r.down.Limit > r.down.Granted {
+		r.grantProviderLocked(wire.Credit{Limit: r.down.Limit, Acked: c.Acked})
 	}
 	r.mu.Unlock()
 	r.m.s.FlushAfter(r.o.m.s)
@@ -221,7 +170,7 @@ func (e callerEnd) Cancelled(*status.Error) {
 	r := e.relay
 	r.mu.Lock()
 	r.cancelled = true
-	r.up.queue, r.down.queue = nil, nil
+	r.up.Queue, r.down.Queue = nil, nil
 	stop, pass := r.stop, r.running && !r.over && r.final == nil
 	if r.final != nil {
 		r.finishLocked(r.final)
@@ -237,8 +186,11 @@ func (e callerEnd) Cancelled(*status.Error) {
 
 // Item implements session.Sink: the provider sends.
 func (r *relay) Item(f *session.Frame) {
+	if !r.fits(f, r.o.m, (*schema.Checks).Received) {
+		return
+	}
 	r.mu.Lock()
-	if !r.down.take(f) {
+	if !r.down.Take(f) {
 		r.mu.Unlock()
 		overrun(r.o.m)
 		return
@@ -248,7 +200,7 @@ func (r *relay) Item(f *session.Frame) {
 		return
 	}
 	f.Source = r.o.m.number
-	if r.down.passes(f, true) {
+	if r.down.Passes(f, true) {
 		r.m.s.Forward(r.id, f)
 	}
 	r.mu.Unlock()
@@ -258,10 +210,10 @@ func (r *relay) Item(f *session.Frame) {
 // Credit takes the provider's credit.
 func (r *relay) Credit(c wire.Credit) {
 	r.mu.Lock()
-	r.up.limit = max(r.up.limit, c.Limit)
+	r.up.Limit = max(r.up.Limit, c.Limit)
 	r.pumpUpLocked()
-	if r.running && !r.over && !r.up.ended && r.up.limit > r.up.granted {
-		r.grantCallerLocked(wire.Credit{Limit: r.up.limit, Acked: c.Acked})
+	if r.running && !r.over && !r.up.Ended && r.up.Limit > r.up.Granted {
+		r.grantCallerLocked(wire.Credit{Limit: r.up.Limit, Acked: c.Acked})
 	}
 	r.mu.Unlock()
 	r.o.m.s.FlushAfter(r.m.s)
@@ -273,15 +225,17 @@ func (r *relay) Final(f *session.Frame, err error) {
 	end := &final{}
 	if err != nil {
 		end.err = r.o.lost(err)
+	} else if bad := r.o.m.misfit(r.o.checks.Load().Answer(f.Codec, f.Payload)); bad != nil {
+		end.err = bad
 	} else {
 		end.m = f.Message()
 		end.m.Source = r.o.m.number
 	}
 	r.mu.Lock()
-	if err == nil && len(r.down.queue) > 0 {
+	if err == nil && len(r.down.Queue) > 0 {
 		end.m.Ext, end.m.Payload = bytes.Clone(f.Ext), bytes.Clone(f.Payload)
 	}
-	if len(r.down.queue) > 0 && r.o.m.s.Err() == nil {
+	if len(r.down.Queue) > 0 && r.o.m.s.Err() == nil {
 		r.final = end
 	} else {
 		r.finishLocked(end)
@@ -300,7 +254,7 @@ func (r *relay) finishLocked(end *final) {
 		return
 	}
 	r.over, r.final = true, nil
-	r.up.queue, r.down.queue = nil, nil
+	r.up.Queue, r.down.Queue = nil, nil
 	if end.err != nil {
 		r.m.s.Refuse(r.id, end.err)
 	} else {

@@ -79,9 +79,10 @@ func (a *aftermath) run() {
 	}
 }
 
-// change has a member change the directory, by f, and does what follows. cause is the
-// reason that the feeds of members who leave end with, nil for a good end.
-func (m *Member) change(cause *status.Error, f func(d *directory.Directory[*Member], now time.Time) ([]change, error)) error {
+// change has a member change the directory, by f, and does what follows; then is done
+// before anybody sees it. cause is the reason that the feeds of members who leave end with,
+// nil for a good end.
+func (m *Member) change(cause *status.Error, f func(d *directory.Directory[*Member], now time.Time) ([]change, error), then ...func()) error {
 	h := m.hub
 	var after aftermath
 	h.mu.Lock()
@@ -90,19 +91,14 @@ func (m *Member) change(cause *status.Error, f func(d *directory.Directory[*Memb
 		var changes []change
 		if changes, err = f(h.dir, h.cfg.Now()); err == nil {
 			h.applyLocked(changes, cause, &after)
+			for _, f := range then {
+				f()
+			}
 		}
 	}
 	h.mu.Unlock()
 	after.run()
 	return err
-}
-
-// noticeOf names the notice of each kind of change. It is never written.
-var noticeOf = [...]string{
-	directory.Joined: operation.NoticeJoin, directory.Left: operation.NoticeLeave, directory.Owned: operation.NoticeOwner,
-	directory.Provided: operation.NoticeProvide, directory.Withdrawn: operation.NoticeWithdraw,
-	directory.Declared: operation.NoticeDeclare, directory.Retracted: operation.NoticeRetract,
-	directory.Terminated: operation.NoticeTerminate,
 }
 
 // applyLocked brings the tables in line with the directory and tells who watches.
@@ -113,6 +109,7 @@ func (h *Hub) applyLocked(changes []change, cause *status.Error, after *aftermat
 		case directory.Joined, directory.Left:
 			h.roomLocked(c.Channel).seats.Add(1)
 		case directory.Provided:
+			h.roomLocked(c.Channel).seats.Add(1) // routes to a target look again, for its schemas
 			if h.offers[at] == nil {
 				h.offers[at] = newOffer(c.Member, wire.ClassMethod, at)
 			}
@@ -120,7 +117,7 @@ func (h *Hub) applyLocked(changes []change, cause *status.Error, after *aftermat
 			h.offers[at].gone.Store(true)
 			delete(h.offers, at)
 		}
-		h.tellLocked(&operation.Notice{Type: noticeOf[c.Kind], Channel: c.Channel, Member: c.Member.id, Name: c.Name, Reason: c.Reason}, after)
+		h.tellLocked(&operation.Notice{Type: c.Kind.Notice(), Channel: c.Channel, Member: c.Member.id, Name: c.Name, Reason: c.Reason}, after)
 		h.followLocked(&c, at, cause, after)
 	}
 }

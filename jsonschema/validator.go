@@ -38,8 +38,9 @@ const (
 // maxReason bounds the Reason of a Violation in bytes; it may quote the value.
 const maxReason = 512
 
-// Err returns the violation as a status.InvalidArgument whose message names what does not
-// fit, of what ("the request of math/add"), and whose details are the violation.
+// Err returns the violation as an error whose message names what does not fit ("the request
+// of math/add"), and whose details are the violation. Its code is status.InvalidArgument, for
+// an Output status.Internal: the provider breaks its own word.
 func (v Violation) Err(what string) *status.Error {
 	if len(v.Reason) > maxReason {
 		v.Reason = v.Reason[:maxReason] + "…"
@@ -52,14 +53,18 @@ func (v Violation) Err(what string) *status.Error {
 	if at == "" {
 		at = "the value"
 	}
-	return &status.Error{Code: status.InvalidArgument, Message: what + " does not fit the schema: " + at + ": " + v.Reason, Details: details}
+	code := status.InvalidArgument
+	if v.Subject == Output {
+		code = status.Internal
+	}
+	return &status.Error{Code: code, Message: what + " does not fit the schema: " + at + ": " + v.Reason, Details: details}
 }
 
 // ViolationOf returns the violation that an error tells of, also one from another process.
 func ViolationOf(err error) (Violation, bool) {
 	var v Violation
 	e, ok := errors.AsType[*status.Error](err)
-	if !ok || e.Code != status.InvalidArgument || len(e.Details) == 0 || len(e.Details) > 4*maxReason+MaxBytes {
+	if !ok || e.Code != status.InvalidArgument && e.Code != status.Internal || len(e.Details) == 0 || len(e.Details) > 4*maxReason+MaxBytes {
 		return v, false
 	}
 	if json.Unmarshal(e.Details, &v) != nil || v.Reason == "" {

@@ -2,9 +2,11 @@
 
 // Package operation names the operations of a hub: ordinary calls of methods on the
 // reserved channel "$", with JSON requests and answers, which are declared here. A direct
-// server knows Subscribe, Members and Status; the others it answers with
+// server knows Subscribe, Members, Explore and Status; the others it answers with
 // status.Unimplemented. The package has no behaviour.
 package operation
+
+import "encoding/json"
 
 // Channel is the reserved channel that the operations are methods of.
 const Channel = "$"
@@ -24,6 +26,7 @@ const (
 	Subscribe = "subscribe" // Subscription -> stream of publications
 	Watch     = "watch"     // Place -> stream of Notice; of all channels for ""
 	Members   = "members"   // Place -> MemberList
+	Explore   = "explore"   // Query -> Exploration: what a channel offers
 	Channels  = "channels"  // Empty -> ChannelList
 	Kick      = "kick"      // Eviction -> Empty: the owner removes a member
 	Status    = "status"    // Empty -> HubStatus
@@ -46,18 +49,21 @@ type Joined struct {
 	Members int    `json:"members"`
 }
 
-// Offer is a method that a member serves.
+// Offer is a method that a member serves. Providing it again replaces shape and schemas.
 type Offer struct {
-	Channel string `json:"channel"`
-	Method  string `json:"method"`
-	Shape   uint8  `json:"shape,omitempty"` // wire.Shape, for people and tools
+	Channel string          `json:"channel"`
+	Method  string          `json:"method"`
+	Shape   uint8           `json:"shape,omitempty"`  // wire.Shape
+	Input   json.RawMessage `json:"input,omitempty"`  // JSON Schema of what the caller sends: the request, or each item
+	Output  json.RawMessage `json:"output,omitempty"` // of what it gets: the answer, or each item
 }
 
 // Topic is a publication name.
 type Topic struct {
-	Channel string `json:"channel"`
-	Name    string `json:"name"`
-	Shared  bool   `json:"shared,omitempty"` // anybody may publish, else only who declared it
+	Channel string          `json:"channel"`
+	Name    string          `json:"name"`
+	Shared  bool            `json:"shared,omitempty"` // anybody may publish, else only who declared it
+	Schema  json.RawMessage `json:"schema,omitempty"` // JSON Schema of what is published
 }
 
 // Subscription asks for the publications whose topics match a pattern.
@@ -102,6 +108,7 @@ const (
 	NoticeWithdraw        = "withdraw"
 	NoticeDeclare         = "declare"
 	NoticeRetract         = "retract"
+	NoticeSchema          = "schema"           // the method or topic Name has other schemas, or another shape, than before
 	NoticeFirstSubscriber = "first_subscriber" // of the topic Name
 	NoticeLastSubscriber  = "last_subscriber"
 	NoticeTerminate       = "terminate" // the channel ended with its owner
@@ -141,6 +148,41 @@ type ChannelList struct {
 	Channels []ChannelInfo `json:"channels"`
 }
 
+// Query asks what a channel offers.
+type Query struct {
+	Channel string `json:"channel"`
+	Name    string `json:"name,omitempty"`    // of one method or topic, "" for all
+	Schemas bool   `json:"schemas,omitempty"` // with the schemas, of which there may be many bytes
+}
+
+// Exploration answers Explore, sorted by name. A name that is neither method nor topic is
+// status.NotFound, as a channel that does not exist is.
+type Exploration struct {
+	Channel string       `json:"channel"`
+	Owner   string       `json:"owner,omitempty"`
+	Methods []MethodInfo `json:"methods"`
+	Topics  []TopicInfo  `json:"topics"`
+}
+
+// MethodInfo is what is known of a method.
+type MethodInfo struct {
+	Name      string          `json:"name"`
+	Shape     uint8           `json:"shape"` // wire.Shape
+	Providers []string        `json:"providers"`
+	Described bool            `json:"described,omitempty"` // there is a schema
+	Input     json.RawMessage `json:"input,omitempty"`     // see Offer
+	Output    json.RawMessage `json:"output,omitempty"`
+}
+
+// TopicInfo is what is known of a topic.
+type TopicInfo struct {
+	Name      string          `json:"name"`
+	Shared    bool            `json:"shared,omitempty"`
+	Owners    []string        `json:"owners"` // who declared it
+	Described bool            `json:"described,omitempty"`
+	Schema    json.RawMessage `json:"schema,omitempty"` // see Topic
+}
+
 // Eviction names a member to remove from a channel.
 type Eviction struct {
 	Channel string `json:"channel"`
@@ -161,13 +203,14 @@ type HubStatus struct {
 	Methods       int               `json:"methods"`
 	Topics        int               `json:"topics"`
 	Subscriptions int               `json:"subscriptions"`
-	Calls         uint64            `json:"calls"`     // routed so far
-	Events        uint64            `json:"events"`    // routed so far
-	Published     uint64            `json:"published"` // taken from publishers
-	Matched       uint64            `json:"matched"`   // publications × subscriptions = delivered + dropped + queued
-	Delivered     uint64            `json:"delivered"` // handed to subscribers' sessions
-	Queued        uint64            `json:"queued"`    // publications that wait for subscribers
-	Dropped       map[string]uint64 `json:"dropped"`   // by reason; other messages have event_ or notice_ before it
+	Calls         uint64            `json:"calls"`               // routed so far
+	Events        uint64            `json:"events"`              // routed so far
+	Published     uint64            `json:"published"`           // taken from publishers
+	Matched       uint64            `json:"matched"`             // publications × subscriptions = delivered + dropped + queued
+	Delivered     uint64            `json:"delivered"`           // handed to subscribers' sessions
+	Queued        uint64            `json:"queued"`              // publications that wait for subscribers
+	Malformed     uint64            `json:"malformed,omitempty"` // messages that did not fit their schema, where that is checked
+	Dropped       map[string]uint64 `json:"dropped"`             // by reason; other messages have event_ or notice_ before it
 }
 
 // StopRequest asks the hub to end.

@@ -16,14 +16,15 @@ const (
 	Nobody                   // there is no receiver any more
 	Undeclared               // the topic went while the publication was under way
 	Misrouted                // sent where none can be
+	Malformed                // does not fit the schema of its topic
 	reasons
 )
 
-var names = [reasons]string{"queue_full", "closed", "too_large", "refused", "nobody", "undeclared", "misrouted"}
+var names = [reasons]string{"queue_full", "closed", "too_large", "refused", "nobody", "undeclared", "misrouted", "malformed"}
 
 // Tally counts what becomes of messages of one sort. Messages that were offered to a
-// receiver are Offered = Delivered + dropped + Queued; Nobody, Undeclared and Misrouted
-// count others. The zero value is ready, and safe for concurrent use.
+// receiver are Offered = Delivered + dropped + Queued; Nobody, Undeclared, Misrouted
+// and Malformed count others. The zero value is ready, and safe for concurrent use.
 type Tally struct {
 	Offered   atomic.Uint64 // messages × receivers
 	Delivered atomic.Uint64 // handed to the receivers' sessions

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
 )
@@ -25,6 +26,7 @@ type Rules struct {
 	Members  int  // per channel
 	Names    int  // methods per channel, and topics per channel
 	Places   int  // channels per member
+	Terms    int  // bytes per member
 }
 
 // Directory is who is there. Make one with New.
@@ -32,11 +34,12 @@ type Directory[M Member] struct {
 	rules    Rules
 	channels map[string]*Channel[M]
 	places   map[M]map[string]*Channel[M]
+	said     map[M]int // bytes of terms
 }
 
 // New returns an empty Directory.
 func New[M Member](r Rules) *Directory[M] {
-	return &Directory[M]{rules: r, channels: make(map[string]*Channel[M]), places: make(map[M]map[string]*Channel[M])}
+	return &Directory[M]{rules: r, channels: make(map[string]*Channel[M]), places: make(map[M]map[string]*Channel[M]), said: make(map[M]int)}
 }
 
 // Kind says what a Change is.
@@ -51,8 +54,19 @@ const (
 	Withdrawn              // and does not any more
 	Declared               // the topic Name exists; Shared if anybody may publish
 	Retracted              // and does not any more
+	Described              // the method or topic Name, which was there before, has other Terms now
 	Terminated             // the channel ends because Member, its owner, left; the others leave next
 )
+
+// Notice returns the type of the notice that tells of such a change.
+func (k Kind) Notice() string {
+	return [...]string{
+		Joined: operation.NoticeJoin, Left: operation.NoticeLeave, Owned: operation.NoticeOwner,
+		Provided: operation.NoticeProvide, Withdrawn: operation.NoticeWithdraw,
+		Declared: operation.NoticeDeclare, Retracted: operation.NoticeRetract,
+		Described: operation.NoticeSchema, Terminated: operation.NoticeTerminate,
+	}[k]
+}
 
 // Change is one thing that an operation has brought about.
 type Change[M Member] struct {
@@ -173,11 +187,10 @@ func (d *Directory[M]) leave(changes []Change[M], c *Channel[M], m M, reason str
 func (d *Directory[M]) vacate(changes []Change[M], c *Channel[M], m M, reason string) []Change[M] {
 	s := c.seats[m]
 	for _, name := range slices.Sorted(maps.Keys(s.methods)) {
-		delete(c.methods, name)
-		changes = append(changes, Change[M]{Kind: Withdrawn, Channel: c.Name, Member: m, Name: name})
+		changes = d.withdraw(changes, c, m, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.topics)) {
-		changes = c.release(changes, m, name)
+		changes = d.release(changes, c, m, name)
 	}
 	delete(c.seats, m)
 	c.order = slices.DeleteFunc(c.order, func(o M) bool { return o == m })

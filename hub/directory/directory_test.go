@@ -5,11 +5,13 @@ package directory
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
 )
 
@@ -17,11 +19,11 @@ type member string
 
 func (m member) ID() string { return string(m) }
 
-var roomy = Rules{Channels: 100, Members: 100, Names: 100, Places: 100}
+var roomy = Rules{Channels: 100, Members: 100, Names: 100, Places: 100, Terms: 100}
 
 // told prints changes: "joined ch a, owned ch a".
 func told(changes []Change[member]) string {
-	kinds := [...]string{"joined", "left", "owned", "provided", "withdrawn", "declared", "retracted", "terminated"}
+	kinds := [...]string{"joined", "left", "owned", "provided", "withdrawn", "declared", "retracted", "described", "terminated"}
 	var parts []string
 	for _, c := range changes {
 		parts = append(parts, strings.TrimSpace(fmt.Sprint(kinds[c.Kind], " ", c.Channel, " ", c.Member, " ", c.Name)))
@@ -58,8 +60,10 @@ func dump(d *Directory[member]) string {
 		fmt.Fprintln(&b, c.Name, c.Owner(), c.Members())
 		for _, m := range c.Members() {
 			_, methods, topics, ok := c.Seat(m)
-			fmt.Fprintln(&b, m, methods, topics, ok, d.In(m), d.Has(c.Name, m))
+			fmt.Fprintln(&b, m, methods, topics, ok, d.In(m), d.Has(c.Name, m), d.said[m])
 		}
+		offers, err := d.Explore(operation.Query{Channel: c.Name, Schemas: true})
+		fmt.Fprintln(&b, offers, err)
 	}
 	return b.String()
 }
@@ -75,11 +79,14 @@ func leave(ch string, m member) func(*Directory[member]) ([]Change[member], erro
 }
 
 func provide(ch, name string, m member) func(*Directory[member]) ([]Change[member], error) {
-	return func(d *Directory[member]) ([]Change[member], error) { return d.Provide(ch, name, m, at) }
+	return func(d *Directory[member]) ([]Change[member], error) { return d.Provide(ch, name, Terms{}, m, at) }
 }
 
 func declare(ch, name string, shared bool, m member) func(*Directory[member]) ([]Change[member], error) {
-	return func(d *Directory[member]) ([]Change[member], error) { return d.Declare(ch, name, shared, m, at) }
+	return func(d *Directory[member]) ([]Change[member], error) {
+		changes, _, err := d.Declare(ch, name, shared, Terms{}, m, at)
+		return changes, err
+	}
 }
 
 func remove(m member) func(*Directory[member]) ([]Change[member], error) {
@@ -145,6 +152,57 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+func TestTerms(t *testing.T) {
+	long, short, other := Terms{Shape: 1, Input: strings.Repeat("x", 90)}, Terms{Input: "in", Output: "out"}, Terms{Input: "other"}
+	method := func(name string, terms Terms, m member) func(*Directory[member]) ([]Change[member], error) {
+		return func(d *Directory[member]) ([]Change[member], error) { return d.Provide("ch", name, terms, m, at) }
+	}
+	topic := func(shared bool, terms Terms, m member) func(*Directory[member]) ([]Change[member], error) {
+		return func(d *Directory[member]) ([]Change[member], error) {
+			changes, own, err := d.Declare("ch", "t", shared, terms, m, at)
+			if own != (m == "a") && err == nil {
+				t.Errorf("own is %v for %s", own, m)
+			}
+			return changes, err
+		}
+	}
+	rules := roomy
+	rules.Promote = true
+	d := run(t, rules, []step{
+		{method("m", long, "a"), "joined ch a, owned ch a, provided ch a m", 0},
+		{method("m", long, "a"), "provided ch a m", 0},
+		{method("n", long, "a"), "", status.LimitExceeded},
+		{method("n", long, "b"), "joined ch b, provided ch b n", 0},
+		{method("m", short, "a"), "provided ch a m, described ch a m", 0},
+		{method("n", Terms{}, "b"), "provided ch b n, described ch b n", 0},
+		{topic(true, long, "a"), "declared ch a t", 0},
+		{topic(true, Terms{}, "b"), "", 0},
+		{topic(true, long, "b"), "", 0},
+		{topic(true, other, "b"), "", status.AlreadyExists},
+		{topic(true, other, "a"), "described ch a t", 0},
+		{topic(true, long, "a"), "described ch a t", 0},
+	})
+	got, err := d.Explore(operation.Query{Channel: "ch", Schemas: true})
+	if err != nil || got.Owner != "a" || len(got.Methods) != 2 || string(got.Methods[0].Input) != "in" || !got.Methods[0].Described ||
+		got.Methods[1].Described || got.Methods[1].Providers[0] != "b" || len(got.Topics[0].Owners) != 2 || len(got.Topics[0].Schema) != 90 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if got, err := d.Explore(operation.Query{Channel: "ch", Name: "t"}); err != nil || len(got.Methods) != 0 || got.Topics[0].Schema != nil || !got.Topics[0].Described {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for _, q := range []operation.Query{{Channel: "x"}, {Channel: "ch", Name: "x"}, {}} {
+		if _, err := d.Explore(q); !errors.Is(err, status.NotFound) {
+			t.Errorf("%+v: %v", q, err)
+		}
+	}
+	if _, err := d.Leave("ch", "a", ""); err != nil || d.said["a"] != 0 || d.said["b"] != 90 {
+		t.Fatalf("%v, %v", d.said, err)
+	}
+	if _, err := d.Retract("ch", "t", "b"); err != nil || len(d.said) != 0 {
+		t.Fatalf("%v, %v", d.said, err)
+	}
+}
+
 func TestMayPublish(t *testing.T) {
 	d := run(t, roomy, []step{
 		{declare("ch", "own", false, "a"), "joined ch a, owned ch a, declared ch a own", 0},
@@ -176,11 +234,12 @@ func FuzzDirectory(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 40, 80, 120, 160, 200, 240, 17, 33}, false)
 	f.Add([]byte{64, 3, 99, 0, 0, 1, 255, 254, 253, 66, 67, 68, 5, 4, 3, 2, 1}, true)
 	f.Fuzz(func(t *testing.T, program []byte, promote bool) {
-		d := New[member](Rules{Promote: promote, Channels: 3, Members: 3, Names: 3, Places: 2})
+		d := New[member](Rules{Promote: promote, Channels: 3, Members: 3, Names: 3, Places: 2, Terms: 10})
 		there := map[string]bool{} // "ch member", "ch/method", "ch:topic"
 		for i := 0; i+1 < len(program); i += 2 {
 			m, ch, name := member('a'+program[i]%5), string('A'+rune(program[i]>>3%4)), string('x'+rune(program[i]>>5%3))
 			before := dump(d)
+			terms := Terms{Input: strings.Repeat("s", int(program[i+1]>>4))}
 			var changes []Change[member]
 			var err error
 			switch program[i+1] % 8 {
@@ -189,9 +248,9 @@ func FuzzDirectory(f *testing.F) {
 			case 2:
 				changes, err = d.Leave(ch, m, "")
 			case 3:
-				changes, err = d.Provide(ch, name, m, at)
+				changes, err = d.Provide(ch, name, terms, m, at)
 			case 4:
-				changes, err = d.Declare(ch, name, program[i+1]&8 != 0, m, at)
+				changes, _, err = d.Declare(ch, name, program[i+1]&8 != 0, terms, m, at)
 			case 5:
 				changes, err = d.Retract(ch, name, m)
 			case 6:
@@ -215,8 +274,26 @@ func FuzzDirectory(f *testing.F) {
 			if got, want := contents(d), listed(there); !slices.Equal(got, want) {
 				t.Fatalf("there is %v, told was %v", got, want)
 			}
+			if want := said(d); !maps.Equal(d.said, want) {
+				t.Fatalf("counted are %v, said was %v", d.said, want)
+			}
 		}
 	})
+}
+
+// said adds up the bytes of all terms, by member.
+func said(d *Directory[member]) map[member]int {
+	sum := map[member]int{}
+	for _, c := range d.channels {
+		for _, x := range c.methods {
+			sum[x.provider] += x.terms.Size()
+		}
+		for _, x := range c.topics {
+			sum[x.by] += x.terms.Size()
+		}
+	}
+	maps.DeleteFunc(sum, func(_ member, n int) bool { return n == 0 })
+	return sum
 }
 
 // contents lists who and what is there.
@@ -257,7 +334,7 @@ func TestSources(t *testing.T) {
 	var s Sources
 	first := s.Add("a")
 	if s.ID(first) != "a" || s.ID(99) != "" {
-		t.Fatal(s)
+		t.Fatal(s.ids)
 	}
 	s.Remove(first)
 	if s.ID(first) != "a" {

@@ -18,8 +18,14 @@ type Channel[M Member] struct {
 	owner   M
 	order   []M // by the time of joining
 	seats   map[M]*seat
-	methods map[string]M
+	methods map[string]*method[M]
 	topics  map[string]*topic[M]
+}
+
+// method is a name that can be called, and who serves it.
+type method[M Member] struct {
+	provider M
+	terms    Terms
 }
 
 // seat is a member's place in a channel.
@@ -33,12 +39,24 @@ type seat struct {
 type topic[M Member] struct {
 	shared  bool
 	holders []M // one if it is not shared
+	terms   Terms
+	by      M // whose terms they are
 }
+
+// Terms are what is said of a method by its provider, of a topic by who declared it. They
+// are compared byte by byte.
+type Terms struct {
+	Shape         uint8  // of a method
+	Input, Output string // JSON Schemas, "" for none; a topic has an Input only
+}
+
+// Size is what terms count against Rules.Terms.
+func (t Terms) Size() int { return len(t.Input) + len(t.Output) }
 
 func newChannel[M Member](name string, owner M) *Channel[M] {
 	return &Channel[M]{
 		Name: name, owner: owner, seats: make(map[M]*seat),
-		methods: make(map[string]M), topics: make(map[string]*topic[M]),
+		methods: make(map[string]*method[M]), topics: make(map[string]*topic[M]),
 	}
 }
 
@@ -66,28 +84,57 @@ func (c *Channel[M]) Seat(m M) (since time.Time, methods, topics []string, ok bo
 func (c *Channel[M]) Topics() []string { return slices.Collect(maps.Keys(c.topics)) }
 
 // Provide has m serve a method, and join the channel if it is not in it. A method has one
-// provider; providing again what one provides changes nothing but is told again.
-func (d *Directory[M]) Provide(channel, method string, m M, now time.Time) ([]Change[M], error) {
-	if err := subject.ValidateMethod(method); err != nil {
+// provider; providing again what one provides is told again, and replaces the terms.
+func (d *Directory[M]) Provide(channel, name string, terms Terms, m M, now time.Time) ([]Change[M], error) {
+	if err := subject.ValidateMethod(name); err != nil {
 		return nil, status.Errorf(status.InvalidArgument, "%w", err)
 	}
 	if err := d.mayJoin(channel, m); err != nil {
 		return nil, err
 	}
+	var old Terms
 	if c := d.channels[channel]; c != nil {
-		other, taken := c.methods[method]
+		x := c.methods[name]
 		switch {
-		case taken && other != m:
-			return nil, status.Errorf(status.AlreadyExists, "%s/%s is provided by %s already: it has to withdraw first", channel, method, other.ID())
-		case !taken && len(c.methods) >= d.rules.Names:
+		case x != nil && x.provider != m:
+			return nil, status.Errorf(status.AlreadyExists, "%s/%s is provided by %s already: it has to withdraw first", channel, name, x.provider.ID())
+		case x == nil && len(c.methods) >= d.rules.Names:
 			return nil, status.Errorf(status.LimitExceeded, "channel %s has %d methods and takes no more", channel, len(c.methods))
+		case x != nil:
+			old = x.terms
 		}
+	}
+	if err := d.charge(m, terms.Size()-old.Size()); err != nil {
+		return nil, err
 	}
 	changes := d.join(nil, channel, m, now)
 	c := d.channels[channel]
-	c.methods[method] = m
-	put(&c.seats[m].methods, method)
-	return append(changes, Change[M]{Kind: Provided, Channel: channel, Member: m, Name: method}), nil
+	changes = append(changes, Change[M]{Kind: Provided, Channel: channel, Member: m, Name: name})
+	if c.methods[name] != nil && old != terms {
+		changes = append(changes, Change[M]{Kind: Described, Channel: channel, Member: m, Name: name})
+	}
+	c.methods[name] = &method[M]{m, terms}
+	put(&c.seats[m].methods, name)
+	return changes, nil
+}
+
+// charge counts the bytes of terms that m adds, or takes back.
+func (d *Directory[M]) charge(m M, bytes int) error {
+	n := d.said[m] + bytes
+	if bytes > 0 && n > d.rules.Terms {
+		return status.Errorf(status.LimitExceeded, "the schemas of %s would have %d bytes, the hub keeps %d of a member", m.ID(), n, d.rules.Terms)
+	}
+	d.take(m, bytes)
+	return nil
+}
+
+// take counts bytes without asking whether they are too many.
+func (d *Directory[M]) take(m M, bytes int) {
+	if n := d.said[m] + bytes; n > 0 {
+		d.said[m] = n
+	} else {
+		delete(d.said, m)
+	}
 }
 
 func put(set *map[string]struct{}, name string) {
@@ -98,55 +145,76 @@ func put(set *map[string]struct{}, name string) {
 }
 
 // Withdraw ends what Provide began.
-func (d *Directory[M]) Withdraw(channel, method string, m M) ([]Change[M], error) {
+func (d *Directory[M]) Withdraw(channel, name string, m M) ([]Change[M], error) {
 	c := d.places[m][channel]
 	if c == nil {
 		return nil, notIn(channel, m)
 	}
-	if other, ok := c.methods[method]; !ok || other != m {
-		return nil, status.Errorf(status.NotFound, "%s does not provide %s/%s", m.ID(), channel, method)
+	if x := c.methods[name]; x == nil || x.provider != m {
+		return nil, status.Errorf(status.NotFound, "%s does not provide %s/%s", m.ID(), channel, name)
 	}
-	delete(c.methods, method)
-	delete(c.seats[m].methods, method)
-	return []Change[M]{{Kind: Withdrawn, Channel: channel, Member: m, Name: method}}, nil
+	delete(c.seats[m].methods, name)
+	return d.withdraw(nil, c, m, name), nil
+}
+
+func (d *Directory[M]) withdraw(changes []Change[M], c *Channel[M], m M, name string) []Change[M] {
+	d.take(m, -c.methods[name].terms.Size())
+	delete(c.methods, name)
+	return append(changes, Change[M]{Kind: Withdrawn, Channel: c.Name, Member: m, Name: name})
 }
 
 // Declare makes a topic exist, and m join the channel if it is not in it. On a shared
 // topic anybody may publish; it lasts until all who declared it have left or retracted.
-// Otherwise only m may.
-func (d *Directory[M]) Declare(channel, name string, shared bool, m M, now time.Time) ([]Change[M], error) {
+// Otherwise only m may. The terms are those of the first, and replaced if it declares again;
+// of others the topic takes the same, or none. own reports whether the terms are those of m.
+func (d *Directory[M]) Declare(channel, name string, shared bool, terms Terms, m M, now time.Time) (changes []Change[M], own bool, err error) {
 	if err := subject.ValidateTopic(name); err != nil {
-		return nil, status.Errorf(status.InvalidArgument, "%w", err)
+		return nil, false, status.Errorf(status.InvalidArgument, "%w", err)
 	}
 	if err := d.mayJoin(channel, m); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	c := d.channels[channel]
-	if c != nil {
-		if err := d.mayDeclare(c, name, shared, m); err != nil {
-			return nil, err
+	var t *topic[M]
+	if c := d.channels[channel]; c != nil {
+		if err := d.mayDeclare(c, name, shared, terms, m); err != nil {
+			return nil, false, err
+		}
+		t = c.topics[name]
+	}
+	said := 0
+	if t != nil && t.by == m {
+		said = t.terms.Size()
+	}
+	if t == nil || t.by == m {
+		if err := d.charge(m, terms.Size()-said); err != nil {
+			return nil, false, err
 		}
 	}
-	changes := d.join(nil, channel, m, now)
-	c = d.channels[channel]
-	t := c.topics[name]
-	if t == nil {
-		t = &topic[M]{shared: shared}
+	changes = d.join(nil, channel, m, now)
+	c := d.channels[channel]
+	switch {
+	case t == nil:
+		t = &topic[M]{shared: shared, terms: terms, by: m}
 		c.topics[name] = t
 		changes = append(changes, Change[M]{Kind: Declared, Channel: channel, Member: m, Name: name, Shared: shared})
+	case t.by == m && t.terms != terms:
+		t.terms = terms
+		changes = append(changes, Change[M]{Kind: Described, Channel: channel, Member: m, Name: name, Shared: shared})
 	}
 	if !slices.Contains(t.holders, m) {
 		t.holders = append(t.holders, m)
 	}
 	put(&c.seats[m].topics, name)
-	return changes, nil
+	return changes, t.by == m, nil
 }
 
-func (d *Directory[M]) mayDeclare(c *Channel[M], name string, shared bool, m M) error {
+func (d *Directory[M]) mayDeclare(c *Channel[M], name string, shared bool, terms Terms, m M) error {
 	t := c.topics[name]
 	switch {
 	case t == nil && len(c.topics) >= d.rules.Names:
 		return status.Errorf(status.LimitExceeded, "channel %s has %d topics and takes no more", c.Name, len(c.topics))
+	case t != nil && t.shared && shared && t.by != m && terms != (Terms{}) && terms != t.terms:
+		return status.Errorf(status.AlreadyExists, "topic %s of channel %s is declared with another schema by %s: declare it with the same, or none", name, c.Name, t.by.ID())
 	case t == nil || t.shared && shared:
 		return nil
 	case t.shared == shared && t.holders[0] == m:
@@ -166,16 +234,24 @@ func (d *Directory[M]) Retract(channel, name string, m M) ([]Change[M], error) {
 	if t := c.topics[name]; t == nil || !slices.Contains(t.holders, m) {
 		return nil, status.Errorf(status.Undeclared, "%s has not declared topic %s of channel %s", m.ID(), name, channel)
 	}
-	changes := c.release(nil, m, name)
+	changes := d.release(nil, c, m, name)
 	delete(c.seats[m].topics, name)
 	return changes, nil
 }
 
-// release takes m off the holders of a topic; the last one ends it.
-func (c *Channel[M]) release(changes []Change[M], m M, name string) []Change[M] {
+// release takes m off the holders of a topic; the last one ends it. If m was the one whose
+// terms it has, they are the next one's from now on, who said the same or nothing.
+func (d *Directory[M]) release(changes []Change[M], c *Channel[M], m M, name string) []Change[M] {
 	t := c.topics[name]
 	t.holders = slices.DeleteFunc(t.holders, func(o M) bool { return o == m })
+	if t.by == m {
+		d.take(m, -t.terms.Size())
+	}
 	if len(t.holders) > 0 {
+		if t.by == m {
+			t.by = t.holders[0]
+			d.take(t.by, t.terms.Size()) // beyond the limit, if need be: it was asked by nobody
+		}
 		return changes
 	}
 	delete(c.topics, name)

@@ -8,17 +8,29 @@
 package guard
 
 import (
+	"encoding/json"
+
+	"github.com/plexus-ipc/plexus/jsonschema"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
 	"github.com/plexus-ipc/plexus/wire"
 )
 
-// Limits of the request of an operation.
+// Limits of the request of an operation, without the schemas that some carry.
 const (
 	MaxRequest = 16 << 10 // bytes
 	MaxDepth   = 4        // of nesting
 )
+
+// limits returns those of one operation.
+func limits(name string) (bytes, depth int) {
+	switch name {
+	case operation.Provide, operation.Declare:
+		return MaxRequest + 2*jsonschema.MaxBytes, 1 + jsonschema.MaxDepth
+	}
+	return MaxRequest, MaxDepth
+}
 
 // jsonCodec is codec.IDJSON, the codec of operations.
 const jsonCodec = 1
@@ -69,6 +81,15 @@ func Watch(in *operation.Place) error {
 	return invalid(subject.ValidateChannel(in.Channel))
 }
 
+// Eviction words why somebody is removed from a channel: for the reason that its owner gives,
+// as far as it has a sensible length.
+func Eviction(owner, reason string) string {
+	if reason == "" {
+		return "removed by the owner, " + owner
+	}
+	return "removed by the owner, " + owner + ": " + reason[:min(len(reason), 1024)]
+}
+
 // Subscription judges a request to subscribe and fills in the default policy.
 func Subscription(in *operation.Subscription, maxQueue int) error {
 	err := subject.ValidateChannel(in.Channel)
@@ -92,17 +113,21 @@ func Subscription(in *operation.Subscription, maxQueue int) error {
 	return nil
 }
 
-// Request judges the form of an operation's request before it is decoded.
-func Request(name string, codec uint8, payload []byte) error {
+// Request judges the form of an operation's request and decodes it.
+func Request(name string, codec uint8, payload []byte, in any) error {
+	most, nested := limits(name)
 	switch {
 	case len(payload) == 0:
 		return nil
 	case codec != jsonCodec:
 		return status.Errorf(status.InvalidArgument, "the operation %s takes JSON (codec %d), not codec %d", name, jsonCodec, codec)
-	case len(payload) > MaxRequest:
-		return status.Errorf(status.TooLarge, "the request of %s has %d bytes, %d are allowed", name, len(payload), MaxRequest)
-	case depth(payload) > MaxDepth:
-		return status.Errorf(status.InvalidArgument, "the request of %s nests deeper than %d", name, MaxDepth)
+	case len(payload) > most:
+		return status.Errorf(status.TooLarge, "the request of %s has %d bytes, %d are allowed", name, len(payload), most)
+	case depth(payload) > nested:
+		return status.Errorf(status.InvalidArgument, "the request of %s nests deeper than %d", name, nested)
+	}
+	if err := json.Unmarshal(payload, in); err != nil {
+		return status.Errorf(status.InvalidArgument, "the request of %s is malformed: %w", name, err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -34,11 +35,15 @@ func TestGuard(t *testing.T) {
 		{"bad pattern", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">.a"}, 5), status.InvalidArgument},
 		{"long queue", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Queue: 6}, 5), status.InvalidArgument},
 		{"policy", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Policy: "x"}, 5), status.InvalidArgument},
-		{"empty request", Request("op", 9, nil), status.OK},
-		{"codec", Request("op", 2, []byte("{}")), status.InvalidArgument},
-		{"size", Request("op", 1, make([]byte, MaxRequest+1)), status.TooLarge},
-		{"depth", Request("op", 1, []byte("[[[[[")), status.InvalidArgument},
-		{"brackets in a string", Request("op", 1, []byte(`{"a":"[[[[[\"{{{{"}`)), status.OK},
+		{"empty request", request("op", 9, ""), status.OK},
+		{"codec", request("op", 2, "{}"), status.InvalidArgument},
+		{"size", request("op", 1, strings.Repeat(" ", MaxRequest+1)), status.TooLarge},
+		{"depth", request("op", 1, "[[[[["), status.InvalidArgument},
+		{"brackets in a string", request("op", 1, `{"a":"[[[[[\"{{{{"}`), status.OK},
+		{"no JSON", request("op", 1, `{"a":`), status.InvalidArgument},
+		{"schemas", request(operation.Provide, 1, `{"input":`+strings.Repeat("[", 32)+strings.Repeat("]", 32)+strings.Repeat(" ", 60<<10)+`}`), status.OK},
+		{"too many schemas", request(operation.Declare, 1, strings.Repeat(" ", 100<<10)), status.TooLarge},
+		{"deep schema", request(operation.Provide, 1, `{"input":`+strings.Repeat("[", 33)), status.InvalidArgument},
 	} {
 		if got := status.CodeOf(c.err); got != c.want {
 			t.Errorf("%s: %v, want %v", c.what, c.err, c.want)
@@ -47,10 +52,18 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: no sentence: %v", c.what, c.err)
 		}
 	}
+	if got := Eviction("o", strings.Repeat("x", 2000)); len(got) > 1060 || Eviction("o", "") != "removed by the owner, o" {
+		t.Error(got)
+	}
 	in := operation.Subscription{Channel: "ch", Pattern: "a"}
 	if Subscription(&in, 5) != nil || in.Policy != operation.DropOldest {
 		t.Errorf("%+v", in)
 	}
+}
+
+func request(op string, codec uint8, payload string) error {
+	var in any
+	return Request(op, codec, []byte(payload), &in)
 }
 
 // Whatever comes, a request is judged without a panic, and what passes does not nest deeply.
@@ -58,8 +71,9 @@ func FuzzRequest(f *testing.F) {
 	f.Add([]byte(`{"channel":"a\"b","x":[[]]}`))
 	f.Add([]byte(`"\`))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		if Request("op", jsonCodec, p) == nil && len(p) > MaxRequest {
-			t.Fatal("too long")
+		var in any
+		if Request("op", jsonCodec, p, &in) == nil && (len(p) > MaxRequest || len(p) > 0 && !json.Valid(p)) {
+			t.Fatal("it passes")
 		}
 	})
 }

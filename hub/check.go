@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"github.com/plexus-ipc/plexus/hub/schema"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// misfit takes why a message of m does not fit its schema, nil mostly, and returns it if the
+// message is not to go on because of it.
+func (m *Member) misfit(err *status.Error) *status.Error {
+	if err == nil {
+		return nil
+	}
+	h := m.hub
+	h.count.malformed.Add(1)
+	if others, ok := h.misfits.Line(h.cfg.Now()); ok {
+		h.cfg.Log.Warn("message does not fit its schema", "hub", h.cfg.ID, "member", m.id, "reason", err.Message, "more_since", others)
+	}
+	if h.cfg.Schemas.Policy != schema.Reject {
+		return nil
+	}
+	return err
+}
+
+// unchecked tells that a schema that m announces cannot be used, so that nothing is checked.
+func (m *Member) unchecked(warning error) {
+	if warning != nil {
+		m.hub.cfg.Log.Warn("messages are not checked", "hub", m.hub.cfg.ID, "member", m.id, "reason", warning.Error())
+	}
+}
+
+// fits judges an item of a stream, unless it is the end. One that is not to go on ends the
+// call: the caller is told why, the provider that nobody listens any more.
+func (r *relay) fits(f *session.Frame, from *Member, judge func(*schema.Checks, uint8, []byte) *status.Error) bool {
+	checks := r.o.checks.Load()
+	if checks == nil || f.Flags&wire.FlagEnd != 0 {
+		return true
+	}
+	err := from.misfit(judge(checks, f.Codec, f.Payload))
+	if err == nil {
+		return true
+	}
+	r.mu.Lock()
+	pass := r.running && !r.over
+	r.cancelled = true
+	r.finishLocked(&final{err: err})
+	r.mu.Unlock()
+	if pass {
+		r.o.route.Cancel(r.callee)
+	}
+	from.s.FlushAfter(r.o.m.s)
+	from.s.FlushAfter(r.m.s)
+	return false
+}
