@@ -6,6 +6,7 @@ import (
 	"context"
 	"reflect"
 
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -24,8 +25,8 @@ type Caller interface {
 // no code.
 func Call[Out, In any](ctx context.Context, c Caller, method string, in In, opts ...Option) (Out, error) {
 	var out Out
-	o := apply(opts)
-	cd := o.codecOf(reflect.TypeFor[In]())
+	o := service.Apply(opts)
+	cd := codecOf(&o, reflect.TypeFor[In]())
 	v, err := valueOf[In](cd)
 	if err != nil {
 		return out, err
@@ -75,8 +76,8 @@ type Bound[In, Out any] struct {
 // heap (raw, fixed) its calls allocate nothing. What is wrong with the types is reported
 // by the first call.
 func Bind[In, Out any](c Caller, method string, opts ...Option) *Bound[In, Out] {
-	b := &Bound[In, Out]{to: c.Method(method), o: apply(opts)}
-	cd := b.o.codecOf(reflect.TypeFor[In]())
+	b := &Bound[In, Out]{to: c.Method(method), o: service.Apply(opts)}
+	cd := codecOf(&b.o, reflect.TypeFor[In]())
 	if b.in, b.err = valueOf[In](cd); b.err == nil {
 		b.out, b.err = valueOf[Out](cd)
 	}

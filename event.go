@@ -42,7 +42,7 @@ func Broadcast[T any](ctx context.Context, b Broadcaster, event string, v T, opt
 // member: see Channel.Join. bad, if not nil, is told of events that do not decode. The context carries the
 // Envelope and never ends.
 func On[T any](l Listener, event string, f func(ctx context.Context, v T), bad func(error), opts ...Option) *service.Listener {
-	dec := newDecoder[T](apply(opts).codec)
+	dec := newDecoder[T](service.Apply(opts).Codec)
 	return l.Listen(event, func(e service.Event) {
 		var v T
 		if err := dec.decode(e.Codec, e.Payload, &v); err != nil {

@@ -14,7 +14,7 @@ import (
 type Provider interface {
 	// Offer offers a method until the Registration is closed or the session ends. It
 	// returns once the method can be called.
-	Offer(ctx context.Context, name string, shape session.Shape, h service.Handler) (*Registration, error)
+	Offer(ctx context.Context, name string, terms service.Terms, h service.Handler) (*Registration, error)
 }
 
 // Registration is something that this side offers until it is closed.
@@ -27,19 +27,29 @@ const registerTimeout = 10 * time.Second
 // take its time, call others or its caller, and runs at the same time as other calls. Its
 // context ends when the caller gives up; an error with a code (status.Errorf) keeps it, any
 // other becomes status.Failed. The answer travels in the codec of the request.
+//
+// The method is announced with JSON Schemas of In and Out, see jsonschema.Of; the options
+// service.WithSchema and WithoutSchema replace them. What does not decode as In is
+// status.InvalidArgument; service.WithValidator judges requests by the whole schema.
 func Handle[In, Out any](p Provider, method string, f func(ctx context.Context, in In) (Out, error), opts ...Option) (*Registration, error) {
-	h := &handler[In, Out]{in: newDecoder[In](apply(opts).codec), out: newDecoder[Out](apply(opts).codec), f: f}
-	r, err := offer(p, method, session.Unary, h.serve)
-	if err == nil && isLoan[In]() {
-		r.InPlace()
-	}
-	return r, err
+	o := service.Apply(opts)
+	h := &handler[In, Out]{in: newDecoder[In](o.Codec), out: newDecoder[Out](o.Codec), f: f}
+	return offer[In, Out](p, method, session.Unary, &o, h.in, h.serve)
 }
 
-func offer(p Provider, method string, shape session.Shape, h service.Handler) (*Registration, error) {
+// offer offers a method that is sent values of type In, which in decodes, and sends Out.
+func offer[In, Out any](p Provider, method string, shape session.Shape, o *options, in *decoder[In], h service.Handler) (*Registration, error) {
+	terms, err := o.Terms(shape, announced[In](), announced[Out]())
+	if err != nil {
+		return nil, err
+	}
+	if in.judge, err = o.Judge(terms.Input); err != nil {
+		return nil, err
+	}
+	terms.InPlace = isLoan[In]()
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
-	return p.Offer(ctx, method, shape, h)
+	return p.Offer(ctx, method, terms, h)
 }
 
 type handler[In, Out any] struct {

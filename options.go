@@ -8,71 +8,59 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus/codec"
+	"github.com/plexus-ipc/plexus/jsonschema"
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
 
-// Option tunes one call, stream, publication or handler.
-type Option func(*options)
+// Option tunes one call, stream, publication or handler. Package service has more: about
+// schemas.
+type Option = service.Option
 
-type options struct {
-	codec   codec.Codec
-	message session.Message
-	stamp   bool
-	shared  bool
-	queue   int
-	policy  string
-}
-
-func apply(opts []Option) options {
-	var o options
-	for _, f := range opts {
-		f(&o)
-	}
-	return o
-}
+type options = service.Options
 
 // WithCodec encodes values by c. A handler takes c besides the codecs that it knows
 // anyway: raw, JSON and fixed. Without it []byte travels raw and all else as JSON.
-func WithCodec(c codec.Codec) Option { return func(o *options) { o.codec = c } }
+func WithCodec(c codec.Codec) Option { return func(o *options) { o.Codec = c } }
 
 // WithHeader sends a header along; several may have the same key.
 func WithHeader(key, value string) Option {
-	return func(o *options) { o.message.Headers = append(o.message.Headers, session.Pair{Key: key, Value: value}) }
+	return func(o *options) { o.Message.Headers = append(o.Message.Headers, session.Pair{Key: key, Value: value}) }
 }
 
 // WithPriority sets the priority: 0 (normal) to 7 (most urgent).
-func WithPriority(p uint8) Option { return func(o *options) { o.message.Priority = min(p, 7) } }
+func WithPriority(p uint8) Option { return func(o *options) { o.Message.Priority = min(p, 7) } }
 
 // WithIdempotent says that the call may be executed twice.
-func WithIdempotent() Option { return func(o *options) { o.message.Idempotent = true } }
+func WithIdempotent() Option { return func(o *options) { o.Message.Idempotent = true } }
 
 // WithTime sends the present time along.
-func WithTime() Option { return func(o *options) { o.stamp = true } }
+func WithTime() Option { return func(o *options) { o.Stamp = true } }
 
 // WithShared lets others publish on a declared topic, too.
-func WithShared() Option { return func(o *options) { o.shared = true } }
+func WithShared() Option { return func(o *options) { o.Shared = true } }
 
 // WithQueue bounds what may wait for a slow subscriber, and says what happens then: see
 // the policies of package operation.
 func WithQueue(messages int, policy string) Option {
-	return func(o *options) { o.queue, o.policy = messages, policy }
+	return func(o *options) { o.Queue, o.Policy = messages, policy }
 }
 
-// msg returns the message to send with a payload.
-func (o *options) msg(id codec.ID, payload []byte) session.Message {
-	m := o.message
+// message returns the message to send with a payload.
+func message(o *options, id codec.ID, payload []byte) session.Message {
+	m := o.Message
 	m.Codec, m.Payload = uint8(id), payload
-	if o.stamp {
+	if o.Stamp {
 		m.Time = time.Now().UnixNano()
 	}
 	return m
 }
 
 // codecOf returns the codec for values of type T: the chosen one, raw for bytes, else JSON.
-func (o *options) codecOf(t reflect.Type) codec.Codec {
-	if o.codec != nil {
-		return o.codec
+func codecOf(o *options, t reflect.Type) codec.Codec {
+	if o.Codec != nil {
+		return o.Codec
 	}
 	if t == bytesType || t == loanType {
 		return codec.Raw{}
@@ -86,7 +74,8 @@ var bytesType = reflect.TypeFor[[]byte]()
 type decoder[T any] struct {
 	values []value[T]
 	errs   []error
-	adopts bool // T is bytes in one of the codecs
+	adopts bool             // T is bytes in one of the codecs
+	judge  jsonschema.Judge // nil mostly
 }
 
 // newDecoder resolves T with the built-in codecs and one more, which may be nil.
@@ -126,6 +115,9 @@ func (d *decoder[T]) request(c *session.Call, v *T) error {
 		*any(v).(**session.Loan) = c.Loan()
 		return nil
 	}
+	if err := d.check(c.Codec, c.Payload); err != nil {
+		return err
+	}
 	if p, ok := c.Owned(); ok && value.Adopt(p, v) {
 		return nil
 	}
@@ -134,6 +126,9 @@ func (d *decoder[T]) request(c *session.Call, v *T) error {
 
 // take decodes a payload that the caller gives up.
 func (d *decoder[T]) take(id uint8, payload []byte, v *T) error {
+	if err := d.check(id, payload); err != nil {
+		return err
+	}
 	value, err := d.find(id)
 	if err != nil || value.Adopt(payload, v) {
 		return err
@@ -141,7 +136,18 @@ func (d *decoder[T]) take(id uint8, payload []byte, v *T) error {
 	return value.decode(payload, v)
 }
 
+// check judges a payload by the schema that was announced, if that is wanted.
+func (d *decoder[T]) check(id uint8, payload []byte) error {
+	if d.judge == nil {
+		return nil
+	}
+	return d.judge(id, payload)
+}
+
 func (d *decoder[T]) decode(id uint8, payload []byte, v *T) error {
+	if err := d.check(id, payload); err != nil {
+		return err
+	}
 	value, err := d.find(id)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"reflect"
 
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -45,15 +46,15 @@ func Stream[Item, In any](ctx context.Context, c Caller, method string, in In, o
 // waits while the consumer does not keep up and fails once it has gone. When f returns
 // the stream ends.
 func HandleStream[In, Item any](p Provider, method string, f func(ctx context.Context, in In, send func(Item) error) error, opts ...Option) (*Registration, error) {
-	o := apply(opts)
-	ins := newDecoder[In](o.codec)
-	return offer(p, method, session.ServerStream, func(c *session.Call) {
+	o := service.Apply(opts)
+	ins := newDecoder[In](o.Codec)
+	return offer[In, Item](p, method, session.ServerStream, &o, ins, func(c *session.Call) {
 		var in In
 		if err := ins.decode(c.Codec, c.Payload, &in); err != nil {
 			c.Fail(err)
 			return
 		}
-		serveDuplex(c, session.ServerStream, o, func(ctx context.Context, d *Duplex[Item, struct{}]) error {
+		serveDuplex(c, session.ServerStream, &o, nil, func(ctx context.Context, d *Duplex[Item, struct{}]) error {
 			return f(ctx, in, func(item Item) error { return d.Send(ctx, item) })
 		})
 	})
@@ -77,14 +78,14 @@ func Open[In, Out any](ctx context.Context, c Caller, method string, opts ...Opt
 
 // open begins a streaming call; request may be nil.
 func open[In, Out any](ctx context.Context, c Caller, method string, shape session.Shape, request *In, opts []Option) (*Duplex[In, Out], error) {
-	o := apply(opts)
-	cd := o.codecOf(reflect.TypeFor[In]())
+	o := service.Apply(opts)
+	cd := codecOf(&o, reflect.TypeFor[In]())
 	v, err := valueOf[In](cd)
 	if err != nil {
 		return nil, err
 	}
 	d := &Duplex[In, Out]{in: &v, out: newDecoder[Out](cd), ends: true, opts: o}
-	m := o.msg(cd.ID(), nil)
+	m := message(&o, cd.ID(), nil)
 	if request != nil {
 		var scratch []byte
 		if m, err = v.message(&o, request, &scratch); err != nil {
@@ -168,17 +169,19 @@ func (d *Duplex[In, Out]) Wait(ctx context.Context) error {
 // HandleDuplex offers a method with streams in both directions. The stream ends when f
 // returns.
 func HandleDuplex[In, Out any](p Provider, method string, f func(ctx context.Context, d *Duplex[Out, In]) error, opts ...Option) (*Registration, error) {
-	o := apply(opts)
-	return offer(p, method, session.Duplex, func(c *session.Call) { serveDuplex(c, session.Duplex, o, f) })
+	o := service.Apply(opts)
+	ins := newDecoder[In](o.Codec)
+	return offer[In, Out](p, method, session.Duplex, &o, ins, func(c *session.Call) { serveDuplex(c, session.Duplex, &o, ins, f) })
 }
 
-// serveDuplex serves a call with streams. Items go out in the codec of the request.
-func serveDuplex[In, Out any](c *session.Call, shape session.Shape, o options, f func(ctx context.Context, d *Duplex[In, Out]) error) {
+// serveDuplex serves a call with streams. Items go out in the codec of the request; what
+// comes in is decoded by ins, nil if nothing does.
+func serveDuplex[In, Out any](c *session.Call, shape session.Shape, o *options, ins *decoder[Out], f func(ctx context.Context, d *Duplex[In, Out]) error) {
 	if c.Shape() != shape {
 		c.Fail(wrongShape(c, shape))
 		return
 	}
-	v, err := newDecoder[In](o.codec).find(c.Codec)
+	v, err := newDecoder[In](o.Codec).find(c.Codec)
 	if err != nil {
 		c.Fail(err)
 		return
@@ -189,7 +192,7 @@ func serveDuplex[In, Out any](c *session.Call, shape session.Shape, o options, f
 		c.Fail(err)
 		return
 	}
-	if err := f(ctx, &Duplex[In, Out]{x: x, in: v, out: newDecoder[Out](o.codec), opts: o}); err != nil {
+	if err := f(ctx, &Duplex[In, Out]{x: x, in: v, out: ins, opts: *o}); err != nil {
 		c.Fail(err)
 		return
 	}
@@ -231,9 +234,9 @@ func (u *Upload[Item, Out]) Close() error { return u.d.Close() }
 
 // HandleUpload offers a method that takes a stream of items and answers once.
 func HandleUpload[Item, Out any](p Provider, method string, f func(ctx context.Context, items iter.Seq2[Item, error]) (Out, error), opts ...Option) (*Registration, error) {
-	o := apply(opts)
-	outs := newDecoder[Out](o.codec)
-	return offer(p, method, session.ClientStream, func(c *session.Call) {
+	o := service.Apply(opts)
+	ins, outs := newDecoder[Item](o.Codec), newDecoder[Out](o.Codec)
+	return offer[Item, Out](p, method, session.ClientStream, &o, ins, func(c *session.Call) {
 		if c.Shape() != session.ClientStream {
 			c.Fail(wrongShape(c, session.ClientStream))
 			return
@@ -249,7 +252,7 @@ func HandleUpload[Item, Out any](p Provider, method string, f func(ctx context.C
 			c.Fail(err)
 			return
 		}
-		d := &Duplex[struct{}, Item]{x: x, out: newDecoder[Item](o.codec)}
+		d := &Duplex[struct{}, Item]{x: x, out: ins}
 		out, err := f(ctx, d.All(ctx))
 		if err != nil {
 			c.Fail(err)

@@ -20,15 +20,17 @@ type Publisher interface {
 
 // Declarer declares topics: a Client, a Channel, a Server.
 type Declarer interface {
-	Declare(ctx context.Context, name string, shared bool) (*Registration, error)
+	Declare(ctx context.Context, name string, terms service.TopicTerms) (*Registration, error)
 }
 
 // Declare allows publications on a topic until the Registration is closed: by this side
-// only, or with WithShared by everybody.
+// only, or with WithShared by everybody. service.WithSchema announces what is published on
+// it; nothing else says so, because a topic has no Go type until something is published.
 func Declare(d Declarer, topic string, opts ...Option) (*Registration, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
-	return d.Declare(ctx, topic, apply(opts).shared)
+	o := service.Apply(opts)
+	return d.Declare(ctx, topic, o.TopicTerms())
 }
 
 // Publish sends a value to all subscribers of a topic. It returns when the value is on its
@@ -39,8 +41,8 @@ func Publish[T any](ctx context.Context, p Publisher, topic string, v T, opts ..
 }
 
 func emit[T any](ctx context.Context, to session.Emitter, v *T, opts []Option) error {
-	o := apply(opts)
-	cd := o.codecOf(reflect.TypeFor[T]())
+	o := service.Apply(opts)
+	cd := codecOf(&o, reflect.TypeFor[T]())
 	w, err := valueOf[T](cd)
 	if err != nil {
 		return err
@@ -81,12 +83,12 @@ type Publication[T any] struct {
 // after that is delivered. A subscriber that does not keep up loses the oldest, is told
 // how many, and delays nobody.
 func Subscribe[T any](ctx context.Context, s Subscriber, pattern string, opts ...Option) (*Subscription[T], error) {
-	o := apply(opts)
-	sub, err := s.Subscribe(ctx, pattern, service.SubscribeOptions{Queue: o.queue, Policy: o.policy})
+	o := service.Apply(opts)
+	sub, err := s.Subscribe(ctx, pattern, service.SubscribeOptions{Queue: o.Queue, Policy: o.Policy})
 	if err != nil {
 		return nil, err
 	}
-	return &Subscription[T]{sub, newDecoder[T](o.codec)}, nil
+	return &Subscription[T]{sub, newDecoder[T](o.Codec)}, nil
 }
 
 // Next returns the next publication, io.EOF after Close.

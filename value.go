@@ -22,6 +22,14 @@ var loanType = reflect.TypeFor[*session.Loan]()
 
 func isLoan[T any]() bool { return reflect.TypeFor[T]() == loanType }
 
+// announced returns the type whose schema T is announced with.
+func announced[T any]() reflect.Type {
+	if isLoan[T]() {
+		return bytesType
+	}
+	return reflect.TypeFor[T]()
+}
+
 // valueOf resolves T with c.
 func valueOf[T any](c codec.Codec) (value[T], error) {
 	if isLoan[T]() {
@@ -44,20 +52,20 @@ func (v *value[T]) message(o *options, in *T, scratch *[]byte) (session.Message,
 		return lent(o, id, any(*in).(*session.Loan))
 	}
 	if p, ok := v.Alias(in); ok {
-		return o.msg(id, p), nil
+		return message(o, id, p), nil
 	}
 	var err error
 	if *scratch, err = v.Append((*scratch)[:0], in); err != nil {
 		return session.Message{}, invalid(err)
 	}
-	return o.msg(id, *scratch), nil
+	return message(o, id, *scratch), nil
 }
 
 func lent(o *options, id codec.ID, l *session.Loan) (session.Message, error) {
 	if l == nil {
 		return session.Message{}, status.Errorf(status.InvalidArgument, "the Loan is nil")
 	}
-	m := o.msg(id, l.Bytes())
+	m := message(o, id, l.Bytes())
 	m.Loan = l
 	return m, nil
 }

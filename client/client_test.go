@@ -12,6 +12,7 @@ import (
 	"github.com/plexus-ipc/plexus/client"
 	"github.com/plexus-ipc/plexus/internal/leak"
 	"github.com/plexus-ipc/plexus/server"
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) { leak.Main(m) }
 func TestFirstUseConnectsOnce(t *testing.T) {
 	srv := server.New(server.Config{})
 	defer srv.Close()
-	if _, err := srv.Offer(t.Context(), "echo", session.Unary, func(c *session.Call) { c.Reply(session.Message{}) }); err != nil {
+	if _, err := srv.Offer(t.Context(), "echo", service.Terms{}, func(c *session.Call) { c.Reply(session.Message{}) }); err != nil {
 		t.Fatal(err)
 	}
 	var dials atomic.Int32

@@ -31,7 +31,7 @@ const (
 	DefaultMaxPlaces   = 1024
 	DefaultMaxFeeds    = 4096
 	DefaultMaxMetadata = 4 << 10
-	DefaultMaxSchemas  = 1 << 20
+	DefaultMaxSchemas  = 4 << 20
 )
 
 // Config describes a Hub. The zero value is useful. It is copied by New.

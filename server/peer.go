@@ -68,13 +68,14 @@ func (s *Server) Peer(id string) *Peer {
 }
 
 // Offer offers a method to all peers, see plexus.Handle.
-func (s *Server) Offer(_ context.Context, name string, _ session.Shape, h service.Handler) (*service.Registration, error) {
-	return s.offers.Offer("", name, h)
+func (s *Server) Offer(_ context.Context, name string, terms service.Terms, h service.Handler) (*service.Registration, error) {
+	remove, err := s.offers.Handle("", name, terms, h)
+	return service.NewRegistration(remove), err
 }
 
 // Declare allows publications on a topic: by this server, and by its peers if it is shared.
-func (s *Server) Declare(_ context.Context, name string, shared bool) (*service.Registration, error) {
-	retract, err := s.offers.Declare("", name, shared)
+func (s *Server) Declare(_ context.Context, name string, terms service.TopicTerms) (*service.Registration, error) {
+	retract, err := s.offers.Declare("", name, terms)
 	return service.NewRegistration(retract), err
 }
 

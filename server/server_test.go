@@ -14,6 +14,7 @@ import (
 	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/internal/leak"
 	"github.com/plexus-ipc/plexus/server"
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
@@ -135,7 +136,7 @@ func TestShutdownDrains(t *testing.T) {
 	for _, patient := range []bool{true, false} {
 		srv, dial, _ := start(t, server.Config{})
 		began, end := make(chan struct{}), make(chan struct{})
-		_, err := srv.Offer(t.Context(), "slow", session.Unary, func(c *session.Call) {
+		_, err := srv.Offer(t.Context(), "slow", service.Terms{}, func(c *session.Call) {
 			close(began)
 			select {
 			case <-end:

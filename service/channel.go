@@ -190,7 +190,6 @@ func (c *Channel) Lend(ctx context.Context, n int) (*session.Loan, error) {
 type Registration struct {
 	remove   func()
 	withdraw func(ctx context.Context) error
-	method   *method // nil if it is none
 	once     sync.Once
 	err      error
 }
@@ -201,14 +200,6 @@ func NewRegistration(remove func()) *Registration {
 		return nil
 	}
 	return &Registration{remove: remove}
-}
-
-// InPlace has the method's handler read a payload where the sender has put it, if that can
-// be: for one that takes it as a session.Loan. Calls that came before are not concerned.
-func (r *Registration) InPlace() {
-	if r.method != nil {
-		r.method.inPlace.Store(true)
-	}
 }
 
 // Close withdraws the offer.
@@ -224,30 +215,35 @@ func (r *Registration) Close(ctx context.Context) error {
 
 // Offer offers a method: to the peer, or through the hub to everybody. It returns once it
 // can be called.
-func (c *Channel) Offer(ctx context.Context, name string, shape session.Shape, h Handler) (*Registration, error) {
-	remove, err := c.table.Handle(c.name, name, h)
+func (c *Channel) Offer(ctx context.Context, name string, terms Terms, h Handler) (*Registration, error) {
+	remove, err := c.table.Handle(c.name, name, terms, h)
 	if err != nil {
 		return nil, err
 	}
-	offer := operation.Offer{Channel: c.name, Method: name, Shape: uint8(shape)}
-	r, err := c.register(ctx, remove, operation.Provide, operation.Withdraw, offer)
-	if err == nil {
-		r.method = c.table.method(c.name, name)
-	}
-	return r, err
+	offer := operation.Offer{Channel: c.name, Method: name, Shape: uint8(terms.Shape), Input: terms.Input, Output: terms.Output}
+	return c.register(ctx, remove, operation.Provide, offer, operation.Withdraw, operation.Offer{Channel: c.name, Method: name})
 }
 
 // Declare allows publications on a topic: by this side, and by others if it is shared.
-func (c *Channel) Declare(ctx context.Context, name string, shared bool) (*Registration, error) {
-	remove, err := c.table.Declare(c.name, name, shared)
+func (c *Channel) Declare(ctx context.Context, name string, terms TopicTerms) (*Registration, error) {
+	remove, err := c.table.Declare(c.name, name, terms)
 	if err != nil {
 		return nil, err
 	}
-	return c.register(ctx, remove, operation.Declare, operation.Retract, operation.Topic{Channel: c.name, Name: name, Shared: shared})
+	topic := operation.Topic{Channel: c.name, Name: name, Shared: terms.Shared, Schema: terms.Schema}
+	return c.register(ctx, remove, operation.Declare, topic, operation.Retract, operation.Topic{Channel: c.name, Name: name})
+}
+
+// Explore tells what the channel offers, with the schemas: all, or one method or topic.
+// name "" is all. A direct peer tells what it offers itself.
+func (c *Channel) Explore(ctx context.Context, name string) (operation.Exploration, error) {
+	var x operation.Exploration
+	err := c.Operate(ctx, operation.Explore, operation.Query{Channel: c.name, Name: name, Schemas: true}, &x)
+	return x, err
 }
 
 // register tells a hub what was entered into the table. A direct peer asks the table.
-func (c *Channel) register(ctx context.Context, remove func(), do, undo string, what any) (*Registration, error) {
+func (c *Channel) register(ctx context.Context, remove func(), do string, what any, undo string, which any) (*Registration, error) {
 	s, err := c.source.Session(ctx)
 	if err == nil && hubAt(s) {
 		err = operate(ctx, s, do, what, nil)
@@ -258,7 +254,7 @@ func (c *Channel) register(ctx context.Context, remove func(), do, undo string, 
 	}
 	r := &Registration{remove: remove}
 	if hubAt(s) {
-		r.withdraw = func(ctx context.Context) error { return operate(ctx, s, undo, what, nil) }
+		r.withdraw = func(ctx context.Context) error { return operate(ctx, s, undo, which, nil) }
 	}
 	return r, nil
 }

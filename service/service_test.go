@@ -70,10 +70,10 @@ func TestMethodsComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		remove, err := far.Handle("", "echo", echo)
+		remove, err := far.Handle("", "echo", service.Terms{}, echo)
 		must(t, err)
 		must(t, call())
-		if _, err := far.Handle("", "echo", echo); !errors.Is(err, status.AlreadyExists) {
+		if _, err := far.Handle("", "echo", service.Terms{}, echo); !errors.Is(err, status.AlreadyExists) {
 			t.Fatal(err)
 		}
 		remove()
@@ -81,7 +81,7 @@ func TestMethodsComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := far.Handle("", "a..b", echo); !errors.Is(err, status.InvalidArgument) {
+	if _, err := far.Handle("", "a..b", service.Terms{}, echo); !errors.Is(err, status.InvalidArgument) {
 		t.Fatal(err)
 	}
 }
@@ -108,7 +108,7 @@ func TestSlowSubscriber(t *testing.T) {
 	for _, policy := range []string{operation.DropOldest, operation.DropNewest} {
 		t.Run(policy, func(t *testing.T) {
 			ch, _, far := pair(t, session.Config{StreamWindow: 1})
-			_, err := far.Declare("", "ticks", false)
+			_, err := far.Declare("", "ticks", service.TopicTerms{})
 			must(t, err)
 			sub, err := ch.Subscribe(t.Context(), "ticks", service.SubscribeOptions{Queue: 8, Policy: policy})
 			must(t, err)
@@ -138,7 +138,7 @@ func TestSlowSubscriber(t *testing.T) {
 
 func TestDisconnectPolicy(t *testing.T) {
 	ch, _, far := pair(t, session.Config{StreamWindow: 1})
-	_, err := far.Declare("", "ticks", false)
+	_, err := far.Declare("", "ticks", service.TopicTerms{})
 	must(t, err)
 	sub, err := ch.Subscribe(t.Context(), "ticks", service.SubscribeOptions{Queue: 4, Policy: operation.Disconnect})
 	must(t, err)
@@ -155,7 +155,7 @@ func TestDisconnectPolicy(t *testing.T) {
 
 func TestRetractedTopic(t *testing.T) {
 	ch, _, far := pair(t, session.Config{})
-	retract, err := far.Declare("", "chat", true)
+	retract, err := far.Declare("", "chat", service.TopicTerms{Shared: true})
 	must(t, err)
 	topic := ch.Topic("chat")
 	must(t, topic.Emit(t.Context(), session.Message{}))
@@ -167,7 +167,7 @@ func TestRetractedTopic(t *testing.T) {
 	if !errors.Is(err, status.Undeclared) {
 		t.Fatal(err)
 	}
-	_, err = far.Declare("", "chat", true)
+	_, err = far.Declare("", "chat", service.TopicTerms{Shared: true})
 	must(t, err)
 	must(t, topic.Emit(t.Context(), session.Message{}))
 }

@@ -29,7 +29,7 @@ func (k key) String() string { return subject.JoinMethod(k.channel, k.name) }
 // Close ends what it has started.
 type Table struct {
 	// Operations serves the methods of channel "$"; set before use, nil for none but
-	// subscribe.
+	// subscribe and explore.
 	Operations func(op string) Handler
 
 	mu        sync.RWMutex
@@ -46,23 +46,31 @@ type Table struct {
 
 // method is a session.Target whose handler may come and go.
 type method struct {
-	key     key
-	table   *Table
-	serve   atomic.Pointer[Handler]
-	inPlace atomic.Bool
+	key   key
+	table *Table
+	serve atomic.Pointer[offered]
+}
+
+// offered is a handler with what is told of it.
+type offered struct {
+	serve Handler
+	terms Terms
 }
 
 // Call implements session.Target.
 func (m *method) Call(c *session.Call) {
-	if h := m.serve.Load(); h != nil {
-		(*h)(c)
+	if o := m.serve.Load(); o != nil {
+		o.serve(c)
 		return
 	}
 	c.Fail(unknown(m.key))
 }
 
 // InPlace implements session.InPlacer.
-func (m *method) InPlace() bool { return m.inPlace.Load() }
+func (m *method) InPlace() bool {
+	o := m.serve.Load()
+	return o != nil && o.terms.InPlace
+}
 
 // Receive implements session.Target: a method takes no events.
 func (m *method) Receive(*session.Session, *session.Frame) {}
@@ -72,10 +80,14 @@ func unknown(k key) *status.Error {
 }
 
 // Handle offers a method until remove is called. The name is taken as long as it is offered.
-func (t *Table) Handle(channel, name string, h Handler) (remove func(), err error) {
+func (t *Table) Handle(channel, name string, terms Terms, h Handler) (remove func(), err error) {
 	if err := validMethod(channel, name); err != nil {
 		return nil, err
 	}
+	if err := terms.check(); err != nil {
+		return nil, err
+	}
+	o := &offered{h, terms}
 	k := key{channel, name}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,26 +99,10 @@ func (t *Table) Handle(channel, name string, h Handler) (remove func(), err erro
 		}
 		t.methods[k] = m
 	}
-	if !m.serve.CompareAndSwap(nil, &h) {
+	if !m.serve.CompareAndSwap(nil, o) {
 		return nil, status.Errorf(status.AlreadyExists, "method %q has a handler already", k.String())
 	}
-	m.inPlace.Store(false)
-	return func() { m.serve.CompareAndSwap(&h, nil) }, nil
-}
-
-// Offer is Handle for who has no hub to tell.
-func (t *Table) Offer(channel, name string, h Handler) (*Registration, error) {
-	remove, err := t.Handle(channel, name, h)
-	if err != nil {
-		return nil, err
-	}
-	return &Registration{remove: remove, method: t.method(channel, name)}, nil
-}
-
-func (t *Table) method(channel, name string) *method {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.methods[key{channel, name}]
+	return func() { m.serve.CompareAndSwap(o, nil) }, nil
 }
 
 func validMethod(channel, name string) error {
@@ -165,8 +161,11 @@ func (t *Table) bindMethod(k key) (session.Target, error) {
 
 // bindOperation finds what serves an operation here.
 func (t *Table) bindOperation(k key) (session.Target, error) {
-	if k.name == operation.Subscribe {
+	switch k.name {
+	case operation.Subscribe:
 		return operationTarget(t.subscribe), nil
+	case operation.Explore:
+		return operationTarget(t.explore), nil
 	}
 	if t.Operations != nil {
 		if h := t.Operations(k.name); h != nil {

@@ -5,6 +5,7 @@ package service
 import (
 	"sync/atomic"
 
+	"github.com/plexus-ipc/plexus/jsonschema"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
@@ -13,17 +14,20 @@ import (
 
 // topic is a publication name declared at this side.
 type topic struct {
-	key    key
-	shared bool
-	table  *Table
-	seq    atomic.Uint64
-	gone   atomic.Bool
+	key   key
+	terms TopicTerms
+	table *Table
+	seq   atomic.Uint64
+	gone  atomic.Bool
 }
 
 // Declare allows publications on a topic until retract is called: by this side, and by
 // its peers if it is shared.
-func (t *Table) Declare(channel, name string, shared bool) (retract func(), err error) {
+func (t *Table) Declare(channel, name string, terms TopicTerms) (retract func(), err error) {
 	if err := validTopic(channel, name); err != nil {
+		return nil, err
+	}
+	if err := jsonschema.Check(terms.Schema); err != nil {
 		return nil, err
 	}
 	k := key{channel, name}
@@ -35,7 +39,7 @@ func (t *Table) Declare(channel, name string, shared bool) (retract func(), err 
 	if t.topics == nil {
 		t.topics = make(map[key]*topic)
 	}
-	x := &topic{key: k, shared: shared, table: t}
+	x := &topic{key: k, terms: terms, table: t}
 	t.topics[k] = x
 	return func() { t.retract(x) }, nil
 }
@@ -68,7 +72,7 @@ func (t *Table) bindTopic(k key) (session.Target, error) {
 	if x == nil {
 		return nil, undeclared(k)
 	}
-	if !x.shared {
+	if !x.terms.Shared {
 		return nil, status.Errorf(status.NotOwner, "topic %q is published by its owner only", k.String())
 	}
 	return x, nil

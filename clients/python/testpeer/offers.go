@@ -43,7 +43,7 @@ func offer(p place, channel func(string) *plexus.Channel) error {
 	g := &guest{p: p, channel: channel, gone: make(chan struct{}, 1024), release: make(chan struct{}, 1024)}
 	var o offerings
 	o.add(plexus.Handle(p, "add", func(_ context.Context, in [2]int) (int, error) { return in[0] + in[1], nil }))
-	o.add(p.Offer(context.Background(), "echo", session.Unary, echo))
+	o.add(p.Offer(context.Background(), "echo", service.Terms{}, echo))
 	o.add(plexus.Handle(p, "big", func(_ context.Context, n int) (string, error) { return strings.Repeat("x", n), nil }))
 	o.add(plexus.Handle(p, "fail", func(_ context.Context, code int) (any, error) {
 		return nil, &status.Error{Code: status.Code(code), Message: "as you wish", Details: []byte("details")}
@@ -67,8 +67,8 @@ func offer(p place, channel func(string) *plexus.Channel) error {
 	}))
 	o.add(plexus.Handle(p, "send", g.send))
 	o.add(plexus.Handle(p, "heard", g.heard))
-	o.add(p.Offer(context.Background(), "drain", session.Unary, drain))
-	o.add(p.Offer(context.Background(), "cut", session.Unary, func(c *session.Call) { c.Session().Close() }))
+	o.add(p.Offer(context.Background(), "drain", service.Terms{}, drain))
+	o.add(p.Offer(context.Background(), "cut", service.Terms{}, func(c *session.Call) { c.Session().Close() }))
 	o.add(plexus.Declare(p, "news.shared", plexus.WithShared()))
 	o.add(plexus.Declare(p, "news.own"))
 	p.Listen("", g.hear)
