@@ -10,6 +10,7 @@ import (
 	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/hub"
+	"github.com/plexus-ipc/plexus/hub/schema"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
@@ -33,6 +34,10 @@ type Config struct {
 	// Hub describes the hub: its id, the limits, the owner policy. AllowStop lets members
 	// stop the daemon; OnStop, Endpoints and Log are set by New.
 	Hub hub.Config
+
+	// Validate is what becomes of messages that do not fit the schema of their method or
+	// topic: schema.Off (""), Warn or Reject. Hub.Schemas is made of it unless it is set.
+	Validate string
 
 	// Secret, or the content of SecretFile, must be proved by every client.
 	Secret     []byte
@@ -105,6 +110,9 @@ func (c *Config) check() error {
 	}
 	if p := c.Hub.OwnerPolicy; p != "" && p != hub.Terminate && p != hub.Promote {
 		return status.Errorf(status.InvalidArgument, "owner policy %q is unknown: it is %s or %s", p, hub.Terminate, hub.Promote)
+	}
+	if p := schema.Policy(c.Validate); p != "" && p != schema.Off && p != schema.Warn && p != schema.Reject {
+		return status.Errorf(status.InvalidArgument, "--validate %q is unknown: it is %s, %s or %s", p, schema.Off, schema.Warn, schema.Reject)
 	}
 	if id := c.Hub.ID; id != "" {
 		if err := subject.ValidateMember(id); err != nil {

@@ -10,8 +10,12 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/codec/cbor"
+	"github.com/plexus-ipc/plexus/codec/msgpack"
 	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/hub"
+	"github.com/plexus-ipc/plexus/hub/schema"
+	"github.com/plexus-ipc/plexus/jsonschema/validate"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
 )
@@ -81,6 +85,12 @@ func (d *Daemon) build(secret []byte) (err error) {
 	h := d.cfg.Hub
 	h.Log, h.Endpoints = d.log, d.Endpoints
 	h.OnStop = func(drain time.Duration) { d.Stop(drain) }
+	if h.Schemas == (schema.Rules{}) {
+		h.Schemas = schema.Rules{Policy: schema.Policy(d.cfg.Validate), Validator: validate.New(cbor.New(nil), msgpack.New(nil))}
+	}
+	if err := h.Schemas.Valid(); err != nil {
+		return err
+	}
 	d.hub = hub.New(h)
 	d.srv, err = plexus.NewServer(&plexus.ListenOptions{
 		ID: d.hub.ID(), Hub: d.hub, Secret: secret, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports,

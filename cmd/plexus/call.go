@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/session"
 )
 
 const callHelp = `Call a method and print its answer: one line of JSON on stdout.
@@ -18,7 +19,8 @@ const callHelp = `Call a method and print its answer: one line of JSON on stdout
   plexus call image/scale --raw @in.png > out.png
   plexus call '$/channels'                  # what the hub itself offers
 
-Without a value null is sent. The exit code tells what went wrong: 1 the method failed,
+Without a value null is sent. A value that does not fit the schema that the method
+announces ("plexus schema") is not sent, unless --unchecked says so. The exit code tells what went wrong: 1 the method failed,
 3 nobody provides it, 4 the time was up; "plexus help exit-codes" lists all.`
 
 func (a *app) call() *cobra.Command {
@@ -31,6 +33,7 @@ func (a *app) call() *cobra.Command {
 		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeMethods,
 	}
 	flags.add(cmd.Flags())
+	flags.addCheck(cmd.Flags())
 	cmd.Flags().StringVar(&to, "to", "", "the id of the member to call, if not whoever provides the method")
 	cmd.Flags().BoolVar(&idempotent, "idempotent", false, "say that the call may be executed twice")
 	cmd.Flags().Uint8Var(&priority, "priority", 0, "0 (normal) to 7 (most urgent)")
@@ -54,6 +57,9 @@ func (a *app) call() *cobra.Command {
 		return a.at(ctx, channel, func(_ *plexus.Client, ch *plexus.Channel) error {
 			if to != "" {
 				ch = ch.At(to)
+			}
+			if err := flags.fit(ctx, ch, method, session.Unary, in); err != nil {
+				return err
 			}
 			out, err := plexus.Call[value](ctx, ch, method, in, opts...)
 			if err != nil {

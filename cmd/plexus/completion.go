@@ -82,6 +82,14 @@ func (a *app) completeTopics(cmd *cobra.Command, args []string, _ string) ([]str
 	return a.completeOffers(cmd, args, func(m operation.Member) []string { return m.Topics })
 }
 
+// completeNames completes channel/name by what is provided or declared.
+func (a *app) completeNames(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeOffers(cmd, args, func(m operation.Member) []string { return append(m.Methods, m.Topics...) })
+}
+
 func (a *app) completeOffers(cmd *cobra.Command, args []string, of func(operation.Member) []string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plexus-ipc/plexus/jsonschema"
 	"github.com/plexus-ipc/plexus/status"
 )
 
@@ -112,9 +113,11 @@ func (a *app) fail(err error) int {
 		case exitInterrupted, exitTerminated:
 			code = status.Cancelled
 		}
-		fmt.Fprintln(a.err, mustJSON(map[string]any{"error": map[string]any{
-			"code": code.String(), "message": text, "retry_safe": exit == exitUsage || status.Retryable(err),
-		}}))
+		told := map[string]any{"code": code.String(), "message": text, "retry_safe": exit == exitUsage || status.Retryable(err)}
+		if v, ok := jsonschema.ViolationOf(err); ok {
+			told["violation"] = v
+		}
+		fmt.Fprintln(a.err, mustJSON(map[string]any{"error": told}))
 		return exit
 	}
 	fmt.Fprintln(a.err, "plexus: "+text)
@@ -144,6 +147,7 @@ func exitCodesTopic() *cobra.Command {
 	b.WriteString(`
 invalid_argument is 2 if it was found here, and 6 if the other side says so. With --output json the error
 on stderr is {"error":{"code":"…","message":"…","retry_safe":true}}: retry_safe says
-that the operation has certainly not taken effect.`)
+that the operation has certainly not taken effect. Where a value does not fit a schema, the
+error has "violation", too: {"pointer":"/a/0","reason":"…","keyword":"type"}.`)
 	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: b.String()}
 }

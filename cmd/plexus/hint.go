@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/plexus-ipc/plexus/daemon"
+	"github.com/plexus-ipc/plexus/jsonschema"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
 )
@@ -61,6 +62,10 @@ func (a *app) hint(e *status.Error) string {
 		return "give it more with --timeout"
 	case status.TooLarge:
 		return "the hub's limit is set with --max-message"
+	case status.InvalidArgument:
+		if _, ok := jsonschema.ViolationOf(e); ok {
+			return `"plexus schema" shows what fits`
+		}
 	case status.Undeclared:
 		return `"plexus publish --declare" does`
 	case status.Protocol:

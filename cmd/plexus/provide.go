@@ -4,13 +4,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/cmd/plexus/internal/offers"
+	"github.com/plexus-ipc/plexus/cmd/plexus/internal/runner"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -21,11 +23,16 @@ const provideHelp = `Offer a shell command as a method of a channel, until it is
   plexus provide text/upper -- tr a-z A-Z
   plexus provide host/uptime --text -- uptime
   plexus provide logs/follow --stream --text -- journalctl -f
+  plexus provide math/add --schema add.json -- jq -c '{sum: (.a + .b)}'
 
 The command runs once per call: the request is its stdin, its stdout is the answer. Both
 are JSON, unless the caller sends raw bytes: then the answer is bytes, too. --text says
 that stdout is text, which is answered as a JSON string. With --stream each line is an
 item, sent as soon as it is there.
+
+--schema announces what the command takes and gives: a file with {"input": …, "output": …}
+of JSON Schemas, or with the schema of the input alone. Requests that do not fit the input
+are refused, and the command does not run.
 
 An exit code other than 0 fails the call with the last line of stderr (status failed). When
 the caller gives up, or its time is up, the command is killed with all that it has
@@ -36,10 +43,12 @@ The command sees PLEXUS_CHANNEL, PLEXUS_METHOD and PLEXUS_SENDER (the caller's i
 channel owns it; when the owner leaves, the channel ends for all (plexus serve
 --owner-policy).`
 
+// farewellTimeout bounds the end of a provider: withdrawing, and the calls that run.
+const farewellTimeout = 10 * time.Second
+
 type provideFlags struct {
-	stream, text bool
-	parallel     int
-	maxOutput    int
+	runner.Config
+	schema string
 }
 
 func (a *app) provide() *cobra.Command {
@@ -49,21 +58,27 @@ func (a *app) provide() *cobra.Command {
 		Args: cobra.MinimumNArgs(2), ValidArgsFunction: a.completeChannels,
 	}
 	f := cmd.Flags()
-	f.BoolVarP(&flags.stream, "stream", "s", false, "answer with a stream: each line of stdout is an item")
-	f.BoolVar(&flags.text, "text", false, "stdout is text, not JSON")
-	f.IntVarP(&flags.parallel, "parallel", "p", 8, "commands that may run at a time; further calls wait")
-	f.IntVar(&flags.maxOutput, "max-output", session.DefaultMaxMessage, "longest answer, or line of a stream, in bytes")
+	f.BoolVarP(&flags.Stream, "stream", "s", false, "answer with a stream: each line of stdout is an item")
+	f.BoolVar(&flags.Text, "text", false, "stdout is text, not JSON")
+	f.IntVarP(&flags.Parallel, "parallel", "p", 8, "commands that may run at a time; further calls wait")
+	f.IntVar(&flags.MaxOutput, "max-output", session.DefaultMaxMessage, "longest answer, or line of a stream, in bytes")
+	f.StringVar(&flags.schema, "schema", "", "file with the JSON Schemas to announce, and to judge requests by")
 	cmd.RunE = a.verb(0, func(ctx context.Context, args []string) error {
-		if flags.parallel < 1 || flags.maxOutput < 1 {
+		if flags.Parallel < 1 || flags.MaxOutput < 1 {
 			return usagef("--parallel and --max-output are at least 1")
 		}
 		channel, method, err := splitOffer(args[0])
 		if err != nil {
 			return err
 		}
-		r := &runner{flags: flags, argv: args[1:], slots: make(chan struct{}, flags.parallel), errors: a.err}
-		if err := r.check(); err != nil {
-			return err
+		if flags.schema != "" {
+			if flags.Options, err = offers.ReadFile(flags.schema); err != nil {
+				return usage(err)
+			}
+		}
+		r, err := runner.New(&flags.Config, args[1:], a.err)
+		if err != nil {
+			return usage(err)
 		}
 		return a.at(ctx, channel, func(c *plexus.Client, ch *plexus.Channel) error { return a.offer(ctx, c, ch, method, r) })
 	})
@@ -71,14 +86,14 @@ func (a *app) provide() *cobra.Command {
 }
 
 // offer serves a method until ctx ends, which is the good end, or the hub ends it.
-func (a *app) offer(ctx context.Context, c *plexus.Client, ch *plexus.Channel, method string, r *runner) error {
-	events := plexus.On(ch, method, r.event, func(err error) { fmt.Fprintln(a.err, "plexus: event:", oneLine(err.Error())) })
+func (a *app) offer(ctx context.Context, c *plexus.Client, ch *plexus.Channel, method string, r *runner.Runner) error {
+	events := plexus.On(ch, method, r.Event, func(err error) { fmt.Fprintln(a.err, "plexus: event:", oneLine(err.Error())) })
 	defer events.Close()
 	m, err := membership(ctx, c, ch)
 	if err != nil {
 		return err
 	}
-	reg, err := r.register(ch, method)
+	reg, err := r.Offer(ch, method)
 	if err != nil {
 		return err
 	}
@@ -106,27 +121,4 @@ func farewell(c *plexus.Client, reg *plexus.Registration) error {
 		return err
 	}
 	return c.Shutdown(ctx, true)
-}
-
-// register offers the method in the shape that the flags say.
-func (r *runner) register(ch *plexus.Channel, method string) (*plexus.Registration, error) {
-	if r.flags.stream {
-		return plexus.HandleStream(ch, method, func(ctx context.Context, in value, send func(value) error) error {
-			return r.stream(ctx, in, send)
-		})
-	}
-	return plexus.Handle(ch, method, r.call)
-}
-
-// answer makes the command's output the answer in the codec of the request.
-func (r *runner) answer(out []byte, raw bool) (value, error) {
-	switch {
-	case raw:
-		return out, nil
-	case r.flags.text:
-		return json.Marshal(string(out))
-	case json.Valid(out):
-		return out, nil
-	}
-	return nil, status.Errorf(status.Failed, "the command printed no JSON: provide it with --text, or call it with --raw")
 }

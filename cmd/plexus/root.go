@@ -49,7 +49,7 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("hub", a.serve(), a.members(), a.status(), a.stop())
+	add("hub", a.serve(), a.explore(), a.schema(), a.members(), a.status(), a.stop())
 	add("talk", a.call(), a.stream(), a.provide(), a.send(), a.broadcast(), a.publish(), a.subscribe())
 	add("tools", a.endpoint(), a.demo(), a.version())
 	root.AddCommand(a.demoRole(), exitCodesTopic())

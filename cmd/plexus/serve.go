@@ -17,6 +17,7 @@ import (
 	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/daemon"
 	"github.com/plexus-ipc/plexus/hub"
+	"github.com/plexus-ipc/plexus/hub/schema"
 	"github.com/plexus-ipc/plexus/session"
 )
 
@@ -34,6 +35,10 @@ sending it, and across machines use tls. Without them a warning says who could c
 
 Channels come into being with their first member, the owner. When the owner leaves, the
 channel ends for all (terminate), or the earliest other member owns it (promote).
+
+With --validate warn or reject the hub judges every message of a method or topic that
+announces a schema; values of up to 1 MiB can be judged. Without it no payload is looked
+into, and checking is the providers' business.
 
 "listening on …" on stdout, a line per address, says that clients can come. SIGTERM and
 SIGINT end the hub: calls that are under way have --drain-timeout to end, and what was
@@ -90,6 +95,7 @@ func (s *serveFlags) addListen(f *pflag.FlagSet) {
 func (s *serveFlags) addHub(f *pflag.FlagSet) {
 	h := &s.cfg.Hub
 	f.StringVar(&s.ownerPolicy, "owner-policy", string(hub.Terminate), "what becomes of a channel whose owner leaves: terminate or promote")
+	f.StringVar(&s.cfg.Validate, "validate", string(schema.Off), "what becomes of messages that do not fit their schema: off (nobody looks), warn or reject")
 	f.BoolVar(&h.AllowStop, "allow-stop", false, `let clients end the hub with "plexus stop"`)
 	f.IntVar(&h.DefaultQueue, "queue", hub.DefaultQueue, "messages that may wait for one subscription")
 	f.IntVar(&h.DefaultQueueBytes, "queue-bytes", hub.DefaultQueueBytes, "their bytes")
@@ -99,6 +105,7 @@ func (s *serveFlags) addHub(f *pflag.FlagSet) {
 	f.IntVar(&h.MaxNamesPerChannel, "max-names", hub.DefaultMaxNames, "methods of a channel, and topics")
 	f.IntVar(&h.MaxChannelsPerMember, "max-places", hub.DefaultMaxPlaces, "channels that a member may be in")
 	f.IntVar(&h.MaxSubscriptionsPerMember, "max-subscriptions", hub.DefaultMaxFeeds, "subscriptions of a member")
+	f.IntVar(&h.MaxSchemasPerMember, "max-schemas", hub.DefaultMaxSchemas, "bytes of schemas that a member may announce")
 	f.IntVar(&h.MaxMetadata, "max-metadata", hub.DefaultMaxMetadata, "bytes of what a member says about itself")
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/session"
 )
 
 const streamHelp = `Call a method that answers with a stream and print the items, one in a line.
@@ -27,6 +28,7 @@ func (a *app) stream() *cobra.Command {
 		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeMethods,
 	}
 	flags.add(cmd.Flags())
+	flags.addCheck(cmd.Flags())
 	cmd.Flags().IntVarP(&count, "count", "n", 0, "stop after so many items, 0 for all")
 	cmd.RunE = a.verb(0, func(ctx context.Context, args []string) error {
 		channel, method, err := splitName(args[0])
@@ -42,6 +44,9 @@ func (a *app) stream() *cobra.Command {
 			return err
 		}
 		return a.at(ctx, channel, func(_ *plexus.Client, ch *plexus.Channel) error {
+			if err := flags.fit(ctx, ch, method, session.ServerStream, in); err != nil {
+				return err
+			}
 			out, n := a.formatter(), 0
 			for item, err := range plexus.Stream[value](ctx, ch, method, in, opts...) {
 				if err != nil {

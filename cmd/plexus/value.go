@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +17,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/cmd/plexus/internal/offers"
 	"github.com/plexus-ipc/plexus/codec"
+	"github.com/plexus-ipc/plexus/session"
 )
 
 // The values of --output.
@@ -34,8 +37,26 @@ type value = json.RawMessage
 
 // valueFlags are the flags of verbs that send values.
 type valueFlags struct {
-	raw     bool
-	headers []string
+	raw       bool
+	unchecked bool
+	headers   []string
+}
+
+// fit checks a value against what the method announces, unless the flags say not to.
+func (v *valueFlags) fit(ctx context.Context, ch *plexus.Channel, method string, shape session.Shape, in value) error {
+	id := codec.IDJSON
+	if v.raw {
+		id = codec.IDRaw
+	}
+	if v.unchecked {
+		return nil
+	}
+	return offers.Fit(ctx, ch, method, shape, id, in)
+}
+
+// addCheck adds the flag of the verbs that ask whether the value fits.
+func (v *valueFlags) addCheck(f *pflag.FlagSet) {
+	f.BoolVar(&v.unchecked, "unchecked", false, "send the value even if it does not fit the schema that the method announces")
 }
 
 func (v *valueFlags) add(f *pflag.FlagSet) {

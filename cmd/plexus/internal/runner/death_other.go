@@ -2,7 +2,7 @@
 
 //go:build unix && !linux
 
-package main
+package runner
 
 import "syscall"
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package runner makes a shell command a method: "plexus provide".
+package runner
 
 import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,27 +22,59 @@ import (
 	"github.com/plexus-ipc/plexus/status"
 )
 
-// farewellTimeout bounds the end of a provider: withdrawing, and the calls that run.
-const farewellTimeout = 10 * time.Second
+// value is JSON, or bytes: it encodes itself as what it is.
+type value = json.RawMessage
 
-// runner runs a command for each call.
-type runner struct {
-	flags  provideFlags
+// Config says how a command becomes a method.
+type Config struct {
+	Stream    bool // each line of stdout is an item
+	Text      bool // stdout is text, which is answered as a JSON string
+	Parallel  int  // commands that may run at a time, at least 1; further calls wait
+	MaxOutput int  // longest answer, or line of a stream, in bytes
+	Options   []plexus.Option
+}
+
+// Runner runs a command for each call. It is safe for concurrent use.
+type Runner struct {
+	cfg    Config
 	argv   []string
 	slots  chan struct{}
 	errors io.Writer // for events, whose senders hear nothing
 }
 
-// check says early that there is no such command.
-func (r *runner) check() error {
-	if _, err := exec.LookPath(r.argv[0]); err != nil {
-		return usagef("there is no command %q to provide: %w", r.argv[0], err)
+// New returns a Runner for a command. That there is no such command it says early.
+func New(cfg *Config, argv []string, errors io.Writer) (*Runner, error) {
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		return nil, fmt.Errorf("there is no command %q to provide: %w", argv[0], err)
 	}
-	return nil
+	return &Runner{cfg: *cfg, argv: argv, slots: make(chan struct{}, cfg.Parallel), errors: errors}, nil
+}
+
+// Offer offers the method in the shape that the Config says.
+func (r *Runner) Offer(ch *plexus.Channel, method string) (*plexus.Registration, error) {
+	if r.cfg.Stream {
+		return plexus.HandleStream(ch, method, func(ctx context.Context, in value, send func(value) error) error {
+			return r.stream(ctx, in, send)
+		}, r.cfg.Options...)
+	}
+	return plexus.Handle(ch, method, r.call, r.cfg.Options...)
+}
+
+// answer makes the command's output the answer in the codec of the request.
+func (r *Runner) answer(out []byte, raw bool) (value, error) {
+	switch {
+	case raw:
+		return out, nil
+	case r.cfg.Text:
+		return json.Marshal(string(out))
+	case json.Valid(out):
+		return out, nil
+	}
+	return nil, status.Errorf(status.Failed, "the command printed no JSON: provide it with --text, or call it with --raw")
 }
 
 // start takes a slot and makes the command, which ends with ctx.
-func (r *runner) start(ctx context.Context, in []byte) (cmd *exec.Cmd, done func(), err error) {
+func (r *Runner) start(ctx context.Context, in []byte) (cmd *exec.Cmd, done func(), err error) {
 	select {
 	case r.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -58,13 +92,13 @@ func (r *runner) start(ctx context.Context, in []byte) (cmd *exec.Cmd, done func
 }
 
 // call serves one call.
-func (r *runner) call(ctx context.Context, in value) (value, error) {
+func (r *Runner) call(ctx context.Context, in value) (value, error) {
 	cmd, done, err := r.start(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	out, complaint := limit{max: r.flags.maxOutput}, tail{}
+	out, complaint := limit{max: r.cfg.MaxOutput}, tail{}
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
 		return nil, r.failure(ctx, err, &out, &complaint)
@@ -72,8 +106,8 @@ func (r *runner) call(ctx context.Context, in value) (value, error) {
 	return r.answer(out.b, isRaw(ctx))
 }
 
-// event runs the command for an event. Nobody hears how it went but the log.
-func (r *runner) event(ctx context.Context, in value) {
+// Event runs the command for an event. Nobody hears how it went but the log.
+func (r *Runner) Event(ctx context.Context, in value) {
 	cmd, done, err := r.start(ctx, in)
 	if err != nil {
 		return
@@ -87,7 +121,7 @@ func (r *runner) event(ctx context.Context, in value) {
 }
 
 // stream serves one call with a stream: each line as soon as it is there.
-func (r *runner) stream(ctx context.Context, in value, send func(value) error) error {
+func (r *Runner) stream(ctx context.Context, in value, send func(value) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cmd, done, err := r.start(ctx, in)
@@ -118,9 +152,9 @@ func (r *runner) stream(ctx context.Context, in value, send func(value) error) e
 	return nil
 }
 
-func (r *runner) sendLines(out io.Reader, send func(value) error, raw bool) error {
+func (r *Runner) sendLines(out io.Reader, send func(value) error, raw bool) error {
 	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, r.flags.maxOutput)
+	lines.Buffer(nil, r.cfg.MaxOutput)
 	for lines.Scan() {
 		item, err := r.answer(lines.Bytes(), raw)
 		if err == nil {
@@ -131,18 +165,18 @@ func (r *runner) sendLines(out io.Reader, send func(value) error, raw bool) erro
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return status.Errorf(status.TooLarge, "the command printed a line of more than %d bytes", r.flags.maxOutput)
+		return status.Errorf(status.TooLarge, "the command printed a line of more than %d bytes", r.cfg.MaxOutput)
 	}
 	return nil // a broken pipe: the command has ended, and Wait says how
 }
 
 // failure tells why a command failed.
-func (r *runner) failure(ctx context.Context, err error, out *limit, complaint *tail) error {
+func (r *Runner) failure(ctx context.Context, err error, out *limit, complaint *tail) error {
 	switch {
 	case ctx.Err() != nil:
 		return status.Convert(context.Cause(ctx))
 	case out.over:
-		return status.Errorf(status.TooLarge, "the command printed more than %d bytes", r.flags.maxOutput)
+		return status.Errorf(status.TooLarge, "the command printed more than %d bytes", r.cfg.MaxOutput)
 	}
 	if text := complaint.last(); text != "" {
 		return status.Errorf(status.Failed, "%s", text)
