@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
@@ -341,6 +342,8 @@ func listenError(err error) error {
 		code = status.PermissionDenied
 	case errors.Is(err, errors.ErrUnsupported):
 		code = status.Unsupported
+	case errors.Is(err, fs.ErrNotExist): // the folder of a path
+		code = status.FailedPrecondition
 	}
 	return &status.Error{Code: code, Message: err.Error(), Err: err}
 }

@@ -317,7 +317,7 @@ func brokenServes() []broken {
 		{"path taken by a live hub", func(b *bench) []string { return serve(b.hub("", daemon.Config{})) }, "", exitRefused, "already_exists", "^listen unix://.*(serve|use)"},
 		{"path is a file", func(b *bench) []string { b.write("s", "precious"); return serve(b.unix()) }, "", exitRefused, "already_exists", "taken by something else"},
 		{"path is a folder", func(b *bench) []string { b.must(os.Mkdir(b.path("s"), 0o700)); return serve(b.unix()) }, "", exitRefused, "already_exists", "taken by something else"},
-		{"folder of the path is missing", func(b *bench) []string { return serve(b.unix() + "/two/levels/deep") }, "", exitNobody, "unavailable", "no such file|cannot find"},
+		{"folder of the path is missing", func(b *bench) []string { return serve(b.unix() + "/two/levels/deep") }, "", exitRefused, "failed_precondition", "create the directory .*two first"},
 		{"tcp port taken", func(b *bench) []string { return serve(b.hub("tcp://127.0.0.1:0", daemon.Config{})) }, "", exitRefused, "already_exists", "stop the other process or choose another address"},
 		{"second address taken", func(b *bench) []string {
 			return serve("tcp://127.0.0.1:0", "--listen", b.hub("", daemon.Config{}))
