@@ -399,18 +399,20 @@ class Client:
 
     # Providing.
 
-    async def provide(self, method: str, handler: Callable[..., Any], *, shape: str = "", timeout: Optional[float] = None) -> Registration:
+    async def provide(self, method: str, handler: Callable[..., Any], *, shape: str = "", schema: surface.Schema = None,
+                      timeout: Optional[float] = None) -> Registration:
         """Offers a method; it can be called when this returns.
 
         handler is a function that does not block, or a coroutine function: handler(value)
         returns the answer. A generator function, async or not, answers with a stream. With
         shape "client_stream" or "duplex" it is handler(value, items), where items is an async
         iterator. It is cancelled when its caller gives up. current() tells who that is.
+        schema says what the method takes and gives: {"input": …, "output": …}, JSON Schemas.
         """
-        entry = self._link.offers.add(method, handler, shape)
+        entry = self._link.offers.add(method, handler, shape, schema)
         try:
             if self.hub:
-                await self.operate("provide", entry.place, timeout=timeout)
+                await self.operate("provide", entry.offer, timeout=timeout)
         except BaseException:
             self._link.offers.remove(entry)
             raise
@@ -423,11 +425,12 @@ class Client:
         finally:
             self._link.offers.remove(entry)
 
-    async def declare(self, topic: str, *, shared: bool = False, timeout: Optional[float] = None) -> Registration:
-        """Allows publications on a topic of a hub: by this client, and by others if it is shared."""
+    async def declare(self, topic: str, *, shared: bool = False, schema: Any = None, timeout: Optional[float] = None) -> Registration:
+        """Allows publications on a topic of a hub: by this client, and by others if it is shared.
+        schema is the JSON Schema of what is published."""
         channel, name = surface.split(topic)
         place = {"channel": channel, "name": name}
-        await self.operate("declare", {**place, "shared": shared}, timeout=timeout)
+        await self.operate("declare", {**place, "shared": shared, **({} if schema is None else {"schema": schema})}, timeout=timeout)
         return Registration(lambda: None if self.closed else self.operate("retract", place))
 
     # Operations.
@@ -449,6 +452,11 @@ class Client:
 
     async def channels(self) -> List[Dict[str, Any]]:
         return (await self.operate("channels"))["channels"] or []
+
+    async def explore(self, channel: str = "", name: str = "") -> Dict[str, Any]:
+        """What a channel, or a direct peer (""), offers: {"methods": […], "topics": […]}, each with
+        its name, shape, providers and schemas; of one name, or all."""
+        return dict(await self.operate("explore", {"channel": channel, "name": name, "schemas": True}))
 
     async def status(self) -> Any:
         """What the other side tells about itself."""

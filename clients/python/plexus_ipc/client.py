@@ -429,20 +429,22 @@ class Client:
 
     # Providing.
 
-    def provide(self, method: str, handler: Optional[Callable[..., Any]] = None, *, shape: str = "", timeout: Optional[float] = None) -> Any:
+    def provide(self, method: str, handler: Optional[Callable[..., Any]] = None, *, shape: str = "", schema: surface.Schema = None,
+                timeout: Optional[float] = None) -> Any:
         """Offers a method; it can be called when this returns. Without a handler it is a decorator.
 
         handler(value) returns the answer; a generator function answers with a stream, its
         return value is the final answer. With shape "client_stream" or "duplex" it is
         handler(value, items). current() tells who calls, and whether he still waits.
+        schema says what the method takes and gives: {"input": …, "output": …}, JSON Schemas.
         """
         if handler is None:
-            return lambda f: (self.provide(method, f, shape=shape, timeout=timeout), f)[1]
+            return lambda f: (self.provide(method, f, shape=shape, schema=schema, timeout=timeout), f)[1]
         with self._link.lock:
-            entry = self._link.offers.add(method, handler, shape)
+            entry = self._link.offers.add(method, handler, shape, schema)
         try:
             if self.hub:
-                self.operate("provide", entry.place, timeout=timeout)
+                self.operate("provide", entry.offer, timeout=timeout)
         except BaseException:
             self._remove(entry)
             raise
@@ -459,11 +461,12 @@ class Client:
         with self._link.lock:
             self._link.offers.remove(entry)
 
-    def declare(self, topic: str, *, shared: bool = False, timeout: Optional[float] = None) -> Registration:
-        """Allows publications on a topic of a hub: by this client, and by others if it is shared."""
+    def declare(self, topic: str, *, shared: bool = False, schema: Any = None, timeout: Optional[float] = None) -> Registration:
+        """Allows publications on a topic of a hub: by this client, and by others if it is shared.
+        schema is the JSON Schema of what is published."""
         channel, name = surface.split(topic)
         place = {"channel": channel, "name": name}
-        self.operate("declare", {**place, "shared": shared}, timeout=timeout)
+        self.operate("declare", {**place, "shared": shared, **({} if schema is None else {"schema": schema})}, timeout=timeout)
         return Registration(lambda: None if self.closed else self.operate("retract", place))
 
     # Operations.
@@ -485,6 +488,11 @@ class Client:
 
     def channels(self) -> List[Dict[str, Any]]:
         return self.operate("channels")["channels"] or []
+
+    def explore(self, channel: str = "", name: str = "") -> Dict[str, Any]:
+        """What a channel, or a direct peer (""), offers: {"methods": […], "topics": […]}, each with
+        its name, shape, providers and schemas; of one name, or all."""
+        return dict(self.operate("explore", {"channel": channel, "name": name, "schemas": True}))
 
     def status(self) -> Any:
         """What the other side tells about itself."""

@@ -24,6 +24,7 @@ SHAPES = {"unary": wire.UNARY, "server_stream": wire.SERVER_STREAM, "client_stre
 MAX_WAITING = 1024  # handlers that run or wait to run
 
 Headers = Optional[Mapping[str, str]]
+Schema = Optional[Mapping[str, Any]]  # {"input": …, "output": …}, JSON Schemas; either may be missing
 
 
 def split(address: str) -> Tuple[str, str]:
@@ -226,10 +227,22 @@ class Method:
     name: str
     function: Callable[..., Any]
     shape: int
+    schema: Schema = None
 
     @property
     def place(self) -> Dict[str, Any]:
-        return {"channel": self.channel, "method": self.name, "shape": self.shape}
+        return {"channel": self.channel, "method": self.name}
+
+    @property
+    def offer(self) -> Dict[str, Any]:
+        """What the hub is told: the place, and what is said of it."""
+        offer = {**self.place, "shape": self.shape}
+        for part, schema in (self.schema or {}).items():
+            if part not in ("input", "output"):
+                raise StatusError(Code.INVALID_ARGUMENT, "a schema has an input and an output, no %r" % part)
+            if schema is not None:
+                offer[part] = schema
+        return offer
 
 
 def shape_of(function: Callable[..., Any], shape: str) -> int:
@@ -260,11 +273,11 @@ class Offers:
         self.methods: Dict[Tuple[str, str], Method] = {}
         self.listeners: List[Tuple[str, str, Callable[[Event], Any]]] = []
 
-    def add(self, address: str, function: Callable[..., Any], shape: str) -> Method:
+    def add(self, address: str, function: Callable[..., Any], shape: str, schema: Schema = None) -> Method:
         channel, name = split(address)
         if (channel, name) in self.methods:
             raise StatusError(Code.ALREADY_EXISTS, "method %r has a handler already" % address)
-        method = self.methods[channel, name] = Method(channel, name, function, shape_of(function, shape))
+        method = self.methods[channel, name] = Method(channel, name, function, shape_of(function, shape), schema)
         return method
 
     def remove(self, method: Method) -> None:

@@ -292,6 +292,14 @@ class Hub(Shared, Case):
     def mine(self, name: str) -> str:
         return "aio-%s/%s" % (self.id().rpartition(".")[2], name)
 
+    async def test_schemas(self) -> None:
+        a, b = await self.client(id="aio-teller"), await self.client()
+        await a.provide("room6/square", lambda n: n * n, schema={"output": {"type": "number"}})
+        await a.declare("room6/news", schema={"type": "string"})
+        told = await b.explore("room6")
+        self.assertEqual((told["methods"][0]["output"], told["topics"][0]["schema"]), ({"type": "number"}, {"type": "string"}))
+        self.assertEqual(await b.call("room6/square", 3), 9)
+
     async def test_between_python_programs(self) -> None:
         a, b = await self.client(id="aio-a"), await self.client(id="aio-b")
 

@@ -555,6 +555,27 @@ class Hub(Shared, Case):
             self.assertTrue(blocked.wait(PATIENCE))
         self.assertTrue(ended.wait(PATIENCE))
 
+    def test_schemas(self) -> None:
+        a, b = self.client(id="teller"), self.client()
+        schema = {"input": {"type": "number"}, "output": {"type": "integer", "minimum": 0}}
+        with a.provide("room5/square", lambda n: n * n, schema=schema):
+            a.provide("room5/plain", lambda n: n)
+            a.provide("room5/count", range, shape="server_stream", schema={"input": {"type": "integer"}})
+            a.declare("room5/news", shared=True, schema={"type": "string"})
+            self.assertEqual(b.explore("room5", "square"), {"channel": "room5", "owner": "teller", "topics": [], "methods": [
+                {"name": "square", "shape": 0, "providers": ["teller"], "described": True, **schema}]})
+            told = b.explore("room5")
+            self.assertEqual([(m["name"], m["shape"], m.get("described", False)) for m in told["methods"]],
+                             [("count", 1, True), ("plain", 0, False), ("square", 0, True)])
+            self.assertEqual(told["topics"], [
+                {"name": "news", "shared": True, "owners": ["teller"], "described": True, "schema": {"type": "string"}}])
+            self.assertEqual(b.call("room5/square", 3), 9)
+        self.fails(Code.NOT_FOUND, b.explore, "room5", "square")
+        self.fails(Code.INVALID_ARGUMENT, a.provide, "room5/bad", print, schema={"in": {}})
+        self.fails(Code.INVALID_ARGUMENT, a.provide, "room5/bad", print, schema={"input": {"$ref": "https://example.com/x"}})
+        a.provide("room5/bad", print)  # what was refused has left nothing
+        self.assertIn("add", [m["name"] for m in self.connect("direct").explore()["methods"]])
+
     def test_provider_dies(self) -> None:
         a, b = self.client(), self.client()
         serving = threading.Event()
