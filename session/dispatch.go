@@ -3,24 +3,40 @@
 package session
 
 import (
+	"math"
+
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
 	"github.com/plexus-ipc/plexus/wire"
 )
 
-// dispatch deals with one frame and releases it. It runs on the goroutine that reads.
-func (s *Session) dispatch(t *turn, buf *transport.Buffer) {
-	f := &t.frame
+// dispatch deals with the next frame of the inbox. It runs on the goroutine that reads.
+func (s *Session) dispatch(t *turn) {
+	in, f := &s.inbox, &t.frame
+	b := in.peek()
+	*f = Frame{buf: in.buf, at: in.at, part: len(b) != in.buf.Len(), boxed: true}
 	var err error
-	*f = Frame{buf: buf}
-	if f.Header, f.Ext, f.Payload, err = wire.ParseFrame(buf.Bytes()); err != nil {
+	if f.Header, f.Ext, f.Payload, err = wire.ParseFrame(b); err != nil {
+		in.next().Release()
 		s.violated("%w", err)
-		buf.Release()
 		return
 	}
 	if s.debug {
 		s.trace("received", &f.Header)
 	}
+	if f.Kind == wire.KindCall || f.Flags&(wire.FlagLent|wire.FlagMore) != 0 || len(s.in.partial) > 0 {
+		s.dispatchOwn(t, f, in.next())
+		return
+	}
+	in.skip(len(b))
+	s.handle(t, f)
+	in.tidy()
+}
+
+// dispatchOwn deals with a frame that has a Buffer of its own, and releases it: a fragment,
+// a payload by reference, or a call, whose handler may lose the inbox to another goroutine.
+func (s *Session) dispatchOwn(t *turn, f *Frame, buf *transport.Buffer) {
+	f.buf, f.part, f.boxed = buf, false, false
 	if f.Flags&wire.FlagLent != 0 {
 		if buf = s.borrow(f, buf); buf == nil {
 			return
@@ -127,11 +143,15 @@ func (s *Session) final(f *Frame) {
 	sink.Final(nil, parseStatus(f.Payload))
 }
 
-// item gives an item to the stream that it belongs to.
+// runSink is what a Sink may also be: one that takes several items at once.
+type runSink interface{ itemRun(run Run) }
+
+// item gives an item to the stream that it belongs to, together with those that have come
+// with it.
 func (s *Session) item(f *Frame) {
 	if !s.ofPeer(f.ID) {
 		if sink := s.calls.sink(f.ID); sink != nil {
-			sink.Item(f)
+			s.giveItem(sink, f)
 		}
 		return
 	}
@@ -144,7 +164,7 @@ func (s *Session) item(f *Frame) {
 	}
 	s.in.mu.Unlock()
 	if stream != nil {
-		stream.Item(f)
+		s.giveItem(stream, f)
 	} else if p, ok := who.(StreamPeer); ok {
 		p.Item(f)
 	} else {
@@ -152,7 +172,24 @@ func (s *Session) item(f *Frame) {
 	}
 }
 
-// oneWay gives an event or a publication to the target of its route.
+func (s *Session) giveItem(to interface{ Item(f *Frame) }, f *Frame) {
+	if x, ok := to.(runSink); ok && f.boxed && f.Flags == 0 && s.inbox.more() {
+		if run, _ := s.gather(f, math.MaxUint64); run.n > 1 {
+			x.itemRun(run)
+			return
+		}
+	}
+	to.Item(f)
+}
+
+// RunTarget is what a Target may also be: one that takes several messages at once.
+type RunTarget interface {
+	// ReceiveRun is Receive for messages that came together. false leaves them to Receive.
+	ReceiveRun(s *Session, run Run) bool
+}
+
+// oneWay gives an event or a publication to the target of its route, together with those
+// that have come with it.
 func (s *Session) oneWay(f *Frame) {
 	r := s.inRouteOf(f.Route)
 	if r == nil {
@@ -163,11 +200,30 @@ func (s *Session) oneWay(f *Frame) {
 		s.dropped.Add(1) // nothing was granted on it, and nobody takes it
 		return
 	}
-	n := cost(len(f.Payload))
-	if r.taken >= r.grantedNow() {
-		s.violated("more than the credit was sent on route %d", f.Route)
+	if r.taken >= r.limit {
+		if r.limit = r.grantedNow(); r.taken >= r.limit {
+			s.violated("more than the credit was sent on route %d", f.Route)
+			return
+		}
+	}
+	if r.runs == nil || !f.boxed || f.Flags != wire.FlagOneWay {
+		s.receiveOne(r, f)
 		return
 	}
+	run, last := s.gather(f, r.limit-r.taken)
+	if r.runs.ReceiveRun(s, run) {
+		r.taken += run.cost
+		s.owe(r, run.cost, last)
+		return
+	}
+	for run.n > 0 {
+		one := run.shift()
+		s.receiveOne(r, &one)
+	}
+}
+
+func (s *Session) receiveOne(r *inRoute, f *Frame) {
+	n := cost(len(f.Payload))
 	r.taken += n
 	f.route = r
 	if r.target != nil {
@@ -176,7 +232,33 @@ func (s *Session) oneWay(f *Frame) {
 		s.dropped.Add(1)
 	}
 	if f.route != nil {
-		r.consume(n, f.Sequence)
+		s.owe(r, n, f.Sequence)
+	}
+}
+
+// owed is credit that was used up and not yet given back; owned by who reads.
+type owed struct {
+	r      *inRoute // nil: none
+	n, seq uint64
+}
+
+// owe notes that credit of a route can be given back: soon, together with that of the
+// messages that follow.
+func (s *Session) owe(r *inRoute, n, seq uint64) {
+	if s.owed.r != r {
+		s.repay()
+	}
+	s.owed = owed{r: r, n: s.owed.n + n, seq: seq}
+	if s.owed.n >= uint64(s.cfg.RouteWindow)/8 {
+		s.repay()
+	}
+}
+
+// repay gives back what is owed. It is called before who reads waits.
+func (s *Session) repay() {
+	if o := s.owed; o.r != nil {
+		s.owed = owed{}
+		o.r.consume(o.n, o.seq)
 	}
 }
 

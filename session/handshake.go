@@ -457,6 +457,7 @@ func (h *handshake) start() *Session {
 	s.debug = h.cfg.Log.Enabled(context.Background(), slog.LevelDebug)
 	s.try, _ = h.conn.(transport.TrySender)
 	s.ready, _ = h.conn.(transport.Readier)
+	s.batcher, _ = h.conn.(transport.Batcher)
 	s.interrupt, _ = h.conn.(transport.Interrupter)
 	s.attend, _ = h.conn.(transport.Attender)
 	s.lender, _ = h.conn.(transport.Lender)

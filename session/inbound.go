@@ -238,9 +238,11 @@ type inRoute struct {
 	binding uint64 // the peer's number for this BIND
 
 	target Target        // set before anybody else knows the route
+	runs   RunTarget     // target, if it is one
 	err    *status.Error // why target is nil
 
-	taken   uint64      // credit used up by what was received; owned by who reads
+	taken   uint64      // credit used up by what was received; owned by who reads, like …
+	limit   uint64      // … granted, as it was when last looked at
 	revoked atomic.Bool // the peer was told that it is over
 
 	mu       sync.Mutex
@@ -293,6 +295,7 @@ func (s *Session) resolve(r *inRoute) {
 		target, err = s.cfg.Router.Bind(s, r.bind)
 	}
 	r.target, r.err = target, status.Convert(err)
+	r.runs, _ = target.(RunTarget)
 	if r.err != nil && r.bind.Class != wire.ClassMethod {
 		s.later(wire.Header{Kind: wire.KindRevoke, Flags: wire.FlagEnd, Route: r.num, Sequence: r.binding}, nil, appendStatus(nil, r.err))
 	}

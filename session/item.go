@@ -42,6 +42,29 @@ func (x *Stream) Item(f *Frame) {
 	x.notify()
 }
 
+// itemRun implements runSink.
+func (x *Stream) itemRun(run Run) {
+	x.mu.Lock()
+	if x.peer != nil || x.over || x.taken+run.cost > x.granted {
+		x.mu.Unlock()
+		for run.n > 0 {
+			f := run.shift()
+			x.Item(&f)
+		}
+		return
+	}
+	x.taken += run.cost
+	r := received{run: run.Keep()}
+	if n := routeOf(run.b); n != 0 {
+		if route := x.s.inRouteOf(n); route != nil {
+			r.item.From = route.bind
+		}
+	}
+	x.queue = append(x.queue, r)
+	x.mu.Unlock()
+	x.notify()
+}
+
 // keep returns what is queued of an item.
 func (x *Stream) keep(f *Frame) received {
 	buf := f.Take()
@@ -63,6 +86,23 @@ func (r *received) release() {
 	if r.buf != nil {
 		r.buf.Release()
 	}
+	if r.run.buf != nil {
+		r.run.Release()
+	}
+	*r = received{}
+}
+
+// shift takes the first item out, which is valid until release, and what it costs. The last
+// leaves the received empty.
+func (r *received) shift() (item Item, price uint64) {
+	if r.run.n == 0 {
+		r.taken = true
+		return r.item, r.cost
+	}
+	price = r.run.cost
+	f := r.run.shift()
+	r.taken = r.run.n == 0
+	return Item{Codec: f.Codec, Source: f.Source, Sequence: f.Sequence, From: r.item.From, Ext: f.Ext, Payload: f.Payload}, price - r.run.cost
 }
 
 // parts finds the extensions and payload of f in the Buffer that was kept of it, which
@@ -88,12 +128,23 @@ func (x *Stream) notify() {
 func (x *Stream) passTo(p StreamPeer) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, r := range x.queue { // under mu: what comes now has to wait its turn
-		f := Frame{Ext: r.item.Ext, Payload: r.item.Payload, buf: r.buf}
-		f.Header = wire.Header{Kind: wire.KindData, Codec: r.item.Codec, ID: x.id, Source: r.item.Source, Sequence: r.item.Sequence, Bits: r.bits}
-		p.Item(&f)
-		r.buf.Release()
+	queue := x.queue
+	if !x.cur.empty() {
+		queue = append([]received{x.cur}, queue...)
 	}
+	for _, r := range queue { // under mu: what comes now has to wait its turn
+		for n := r.run.n; n > 0; n-- {
+			f := r.run.shift()
+			p.Item(&f)
+		}
+		if r.buf != nil {
+			f := Frame{Ext: r.item.Ext, Payload: r.item.Payload, buf: r.buf}
+			f.Header = wire.Header{Kind: wire.KindData, Codec: r.item.Codec, ID: x.id, Source: r.item.Source, Sequence: r.item.Sequence, Bits: r.bits}
+			p.Item(&f)
+		}
+		r.release()
+	}
+	x.cur = received{}
 	x.queue, x.peer = nil, p
 	if x.endCame {
 		p.Item(&Frame{Header: wire.Header{Kind: wire.KindData, Flags: wire.FlagEnd, ID: x.id}})
@@ -109,8 +160,33 @@ func (x *Stream) passTo(p StreamPeer) {
 // Recv returns the next item, its payload appended to dst. After the last item it returns
 // io.EOF, after a failure the *status.Error. At the end of ctx the stream goes on.
 func (x *Stream) Recv(ctx context.Context, dst []byte) (Item, error) {
+	item, err := x.receive(ctx)
+	if err != nil {
+		return Item{}, err
+	}
+	if dst != nil || x.cur.buf == nil || !x.cur.buf.Private() {
+		item.Payload = append(dst, item.Payload...)
+	}
+	item.Ext = append([]byte(nil), item.Ext...)
+	if x.cur.taken {
+		x.cur.release()
+	}
+	return item, nil
+}
+
+// Borrow is Recv without a copy: the item's bytes are not to be written, and valid until the
+// next Recv or Borrow.
+func (x *Stream) Borrow(ctx context.Context) (Item, error) {
+	item, err := x.receive(ctx)
+	if x.cur.buf != nil && x.cur.buf.Foreign() { // the peer could change what is looked at
+		item.Payload = append([]byte(nil), item.Payload...)
+	}
+	return item, err
+}
+
+func (x *Stream) receive(ctx context.Context) (Item, error) {
 	for {
-		if item, ok, err := x.next(dst); ok || err != nil {
+		if item, ok, err := x.next(); ok || err != nil {
 			return item, err
 		}
 		x.s.flush(false)
@@ -133,35 +209,54 @@ func (x *Stream) leave(ctx context.Context) {
 }
 
 // next takes an item that has come already.
-func (x *Stream) next(dst []byte) (Item, bool, error) {
-	x.mu.Lock()
-	if len(x.queue) == 0 {
-		defer x.mu.Unlock()
-		if x.err != nil {
-			return Item{}, false, x.err
+func (x *Stream) next() (Item, bool, error) {
+	if x.cur.taken || x.dropped.Load() {
+		x.cur.release()
+	}
+	if x.cur.empty() {
+		if ok, err := x.refill(); !ok {
+			return Item{}, false, err
 		}
-		if x.peerEnd {
-			return Item{}, false, io.EOF
-		}
-		return Item{}, false, nil
 	}
-	r := x.queue[0]
-	x.queue[0] = received{}
-	if x.queue = x.queue[1:]; len(x.queue) == 0 {
-		x.queue = nil
-	}
-	grant := x.consumeLocked(r.cost)
-	x.mu.Unlock()
-	item := r.item
-	if dst != nil || !r.buf.Private() {
-		item.Payload = append(dst, item.Payload...)
-	}
-	item.Ext = append([]byte(nil), item.Ext...)
-	r.buf.Release()
-	if grant != 0 {
-		x.s.control(wire.Header{Kind: wire.KindCredit, ID: x.id}, wire.AppendCredit(nil, wire.Credit{Limit: grant, Acked: item.Sequence}))
+	item, price := x.cur.shift()
+	x.spent += price
+	if x.cur.taken || x.spent >= uint64(x.s.cfg.StreamWindow)/8 {
+		x.grant(item.Sequence)
 	}
 	return item, true, nil
+}
+
+// refill takes what has come first out of the queue; false if nothing has, with the reason
+// if nothing will.
+func (x *Stream) refill() (bool, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.queue) > 0 {
+		x.cur = x.queue[0]
+		x.queue[0] = received{}
+		if x.queue = x.queue[1:]; len(x.queue) == 0 {
+			x.queue = nil
+		}
+		return true, nil
+	}
+	if x.err != nil {
+		return false, x.err
+	}
+	if x.peerEnd {
+		return false, io.EOF
+	}
+	return false, nil
+}
+
+// grant counts what was spent as consumed, and tells the peer if it is time to.
+func (x *Stream) grant(last uint64) {
+	x.mu.Lock()
+	limit := x.consumeLocked(x.spent)
+	x.mu.Unlock()
+	x.spent = 0
+	if limit != 0 {
+		x.s.control(wire.Header{Kind: wire.KindCredit, ID: x.id}, wire.AppendCredit(nil, wire.Credit{Limit: limit, Acked: last}))
+	}
 }
 
 // consumeLocked returns the new limit if it is time to tell the peer, else 0.

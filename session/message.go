@@ -79,12 +79,20 @@ type Frame struct {
 	Ext, Payload []byte
 
 	buf   *transport.Buffer
+	at    int  // of the frame in buf, if it is a part of it
+	part  bool // buf holds other frames, too
+	boxed bool // the frame is the last that was taken out of the inbox
 	route *inRoute
 }
 
 // Take returns the Buffer that holds Ext and Payload, with a reference of the caller's
 // own, which must be released. The Buffer may hold more than the frame.
-func (f *Frame) Take() *transport.Buffer { return f.buf.Retain() }
+func (f *Frame) Take() *transport.Buffer {
+	if f.part {
+		return f.buf.View(f.at, f.at+int(f.Length))
+	}
+	return f.buf.Retain()
+}
 
 // Keep returns what a forwarder stores: the frame's Message, for which it needs little more
 // memory than it must, and the Buffer that its Ext and Payload point into, to be released.
@@ -105,7 +113,7 @@ func (f *Frame) private() []byte {
 
 // Owned returns the payload without a copy if nobody else refers to its memory: the caller
 // may keep it. It is so where a long message was put together.
-func (f *Frame) Owned() ([]byte, bool) { return f.Payload, f.buf.Private() }
+func (f *Frame) Owned() ([]byte, bool) { return f.Payload, !f.part && f.buf.Private() }
 
 // Message returns what a forwarder sends on: the same payload, codec and extensions.
 func (f *Frame) Message() Message {

@@ -134,6 +134,12 @@ func (s *Session) appendLocked(h wire.Header, ext, payload []byte) {
 	h.Flags = flags
 	o.buf = wire.AppendFrame(o.buf, h, ext, payload)
 	o.frames++
+	s.appendedLocked()
+}
+
+// appendedLocked looks at the marks after something was appended.
+func (s *Session) appendedLocked() {
+	o := &s.out
 	if o.sizeLocked() > highWater {
 		o.over.Store(true)
 	}

@@ -87,7 +87,7 @@ func (s *Session) read(t *turn) {
 	defer s.deserted(t)
 	s.role.turn.Store(t)
 	for {
-		buf, err := s.receive()
+		err := s.receive()
 		if err != nil {
 			if errors.Is(err, transport.ErrInterrupted) {
 				continue
@@ -96,7 +96,7 @@ func (s *Session) read(t *turn) {
 			s.dirty.flush()
 			return
 		}
-		s.dispatch(t, buf)
+		s.dispatch(t)
 		if t.state.Load()&turnLost != 0 {
 			s.finishLost(t)
 			return
@@ -118,19 +118,25 @@ func (s *Session) deserted(t *turn) {
 	}
 }
 
-// receive flushes what must not wait and returns the next frame.
-func (s *Session) receive() (*transport.Buffer, error) {
-	if s.ready == nil || !s.ready.Ready() {
-		s.flushAnswers()
+// receive flushes what must not wait and sees to it that there is a frame.
+func (s *Session) receive() error {
+	if !s.frameReady() {
+		s.pause()
 		s.role.endBatch()
 	}
-	b, err := s.conn.Recv()
+	err := s.fill()
 	if err != nil || s.hasEnded() {
-		return s.seeOff(b, err)
+		return s.seeOff(err)
 	}
 	s.role.batch++
-	s.received.Add(1)
-	return b, nil
+	return nil
+}
+
+// pause does what was put off while there were frames to read.
+func (s *Session) pause() {
+	s.repay()
+	s.countReceived()
+	s.flushAnswers()
 }
 
 // endBatch notes how many frames came together.
@@ -145,9 +151,10 @@ func (r *role) endBatch() {
 func (s *Session) crowded() bool { return s.calls.pending.Load() > 1 }
 
 // seeOff drops what the peer sends after the session has ended, until it hangs up.
-func (s *Session) seeOff(b *transport.Buffer, err error) (*transport.Buffer, error) {
+func (s *Session) seeOff(err error) error {
 	for s.hasEnded() {
 		if err == nil {
+			b := s.inbox.next()
 			h, _, _, bad := wire.ParseFrame(b.Bytes())
 			b.Release()
 			if bad != nil || h.Kind == wire.KindGoaway && h.Flags&wire.FlagEnd != 0 {
@@ -156,11 +163,11 @@ func (s *Session) seeOff(b *transport.Buffer, err error) (*transport.Buffer, err
 		}
 		if err != nil && !errors.Is(err, transport.ErrInterrupted) {
 			s.hangUp()
-			return nil, err
+			return err
 		}
-		b, err = s.conn.Recv()
+		err = s.fill()
 	}
-	return b, err
+	return err
 }
 
 // flushAnswers flushes what was appended while frames were dealt with.
@@ -174,12 +181,12 @@ func (s *Session) flushAnswers() {
 // rest leaves the role to callers, if nothing but their calls is going on, and returns
 // when it has it back; false means that the session has ended.
 func (s *Session) rest() bool {
-	if s.calls.pending.Load() != 0 || s.in.open() != 0 || s.ready.Ready() {
+	if s.calls.pending.Load() != 0 || s.in.open() != 0 || s.frameReady() {
 		return true
 	}
 	s.role.rests.Store(false)
 	s.role.streak.Store(0)
-	s.flushAnswers()
+	s.pause()
 	s.role.claims.Add(1)
 	s.leaveToNobody()
 	s.keep()
@@ -207,7 +214,7 @@ func (s *Session) claim() bool {
 
 // unclaim leaves the role again: to nobody if all is quiet, else to the reader.
 func (s *Session) unclaim(quiet bool) {
-	if quiet && !s.hasEnded() && s.calls.pending.Load() == 0 && s.in.open() == 0 && !s.ready.Ready() {
+	if quiet && !s.hasEnded() && s.calls.pending.Load() == 0 && s.in.open() == 0 && !s.frameReady() {
 		s.leaveToNobody()
 		return
 	}
@@ -245,21 +252,21 @@ func (s *Session) readOwn(w *waiter) {
 	t := &s.role.callerTurn
 	frames := 0
 	for w.state.Load() != waiterDone {
-		if frames > 0 && !s.ready.Ready() {
-			s.flushAnswers()
+		if frames > 0 && !s.frameReady() {
+			s.pause()
 		}
-		b, err := s.conn.Recv()
-		if err != nil {
+		if err := s.fill(); err != nil {
 			if !errors.Is(err, transport.ErrInterrupted) {
 				s.fail(s.lost("receive", err))
 			}
 			s.unclaim(false)
 			return
 		}
-		s.received.Add(1)
-		s.dispatch(t, b)
+		s.dispatch(t)
 		frames++
 	}
+	s.repay()
+	s.countReceived()
 	if frames > 1 {
 		s.flushAnswers()
 	}

@@ -49,6 +49,7 @@ type Session struct {
 	conn      transport.Conn
 	try       transport.TrySender   // nil: the flusher does it
 	ready     transport.Readier     // nil: unknown
+	batcher   transport.Batcher     // nil: one frame at a time
 	interrupt transport.Interrupter // nil: callers never read for themselves
 	attend    transport.Attender    // nil: nobody needs to know who receives
 	lender    transport.Lender      // nil: payloads are copied
@@ -63,6 +64,8 @@ type Session struct {
 	routes routes // guarded by out.mu
 	calls  calls
 	in     inbound
+	inbox  inbox
+	owed   owed
 	role   role
 	dirty  dirty
 

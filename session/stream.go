@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
@@ -24,6 +25,10 @@ type Stream struct {
 	ended  bool   // CloseSend was called, or nothing may be sent; by the sending goroutine
 	credit func() // told when more may be sent; guarded by s.out.mu
 
+	cur     received    // what is being received; by the receiving goroutine, like …
+	spent   uint64      // … what it has taken from the window and not yet counted
+	dropped atomic.Bool // the rest of cur is not wanted any more
+
 	mu       sync.Mutex
 	stop     func() bool // ends the care for the context the stream was opened with; may be nil
 	queue    []received
@@ -39,13 +44,18 @@ type Stream struct {
 	granted  uint64
 }
 
-// received is an item that nobody has taken yet.
+// received is an item that nobody has taken yet, or several: then item has only what they
+// have in common.
 type received struct {
-	buf  *transport.Buffer
-	item Item
-	cost uint64
-	bits uint32
+	buf   *transport.Buffer
+	item  Item
+	cost  uint64
+	bits  uint32
+	run   Run
+	taken bool // nothing is left, but the last may be looked at
 }
+
+func (r *received) empty() bool { return r.taken || r.buf == nil && r.run.n == 0 }
 
 // Item is a message of a stream.
 type Item struct {
@@ -300,6 +310,54 @@ func (x *Stream) TrySend(m Message, label *Route) (bool, error) {
 	s.appendLocked(h, ext, m.Payload)
 	s.out.mu.Unlock()
 	return true, nil
+}
+
+// TrySendRun is TrySend for items that came together as publications, in the name of source.
+// It returns how many of them, from the first on, were sent; label is not nil.
+func (x *Stream) TrySendRun(run Run, source uint64, label *Route) (int, error) {
+	s := x.s
+	if limit := s.peer.limits.Message; uint64(len(run.b)) > limit {
+		return x.tryEach(run, source, label)
+	}
+	if err := x.sendable(); err != nil {
+		return 0, err
+	}
+	s.out.lock()
+	if s.out.closed {
+		s.out.mu.Unlock()
+		return 0, s.closedError()
+	}
+	defer s.out.mu.Unlock()
+	if x.window.sent >= x.window.limit || s.out.hungryLocked(x, x.credit) {
+		return 0, nil
+	}
+	if !s.bindLocked(label) {
+		s.out.feedLaterLocked(x, x.credit)
+		return 0, nil
+	}
+	s.introduceLocked(source)
+	fit := run
+	if room := x.window.limit - x.window.sent; run.cost >= room {
+		fit = run.within(room)
+	}
+	x.window.sent += fit.cost
+	s.appendRunLocked(fit, wire.Header{Kind: wire.KindData, ID: x.id, Route: label.num, Source: source})
+	return fit.n, nil
+}
+
+// tryEach sends the items of a Run one by one.
+func (x *Stream) tryEach(run Run, source uint64, label *Route) (n int, err error) {
+	for run.n > 0 {
+		f := run.shift()
+		m := f.Message()
+		m.Source = source
+		ok, err := x.TrySend(m, label)
+		if !ok {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 func (x *Stream) itemHeader(m *Message) (wire.Header, []byte, error) {

@@ -34,7 +34,7 @@ func (x *Stream) Reply(ctx context.Context) (Reply, error) {
 		if over {
 			return reply, nil
 		}
-		_, ok, err2 := x.next(nil)
+		_, ok, err2 := x.next()
 		if ok || err2 != nil && !errors.Is(err2, io.EOF) {
 			continue
 		}
@@ -85,7 +85,8 @@ func (x *Stream) drop() {
 	queue := x.queue
 	x.queue = nil
 	x.mu.Unlock()
-	for _, r := range queue {
-		r.buf.Release()
+	for i := range queue {
+		queue[i].release()
 	}
+	x.dropped.Store(true)
 }

@@ -29,6 +29,28 @@ func (f *Framer) Next() (*Buffer, error) {
 	return v, nil
 }
 
+// Batch is Next for all whole frames that are there, one after the other.
+func (f *Framer) Batch() (b *Buffer, frames int, err error) {
+	end := f.r
+	for {
+		n, e := f.lengthAt(end)
+		if n == 0 && end == f.r {
+			return nil, 0, e
+		}
+		if n == 0 || f.w-end < n {
+			break
+		}
+		end += n
+		frames++
+	}
+	if frames == 0 {
+		return nil, 0, nil
+	}
+	b = f.chunk.View(f.r, end)
+	f.r = end
+	return b, frames, nil
+}
+
 // Ready reports whether Next returns a frame or an error, not nil.
 func (f *Framer) Ready() bool {
 	n, err := f.length()
@@ -40,11 +62,13 @@ func (f *Framer) Ready() bool {
 func (f *Framer) Partial() bool { return f.w > f.r }
 
 // length returns the announced length of the frame at r, 0 if it is not known yet.
-func (f *Framer) length() (int, error) {
-	if f.w-f.r < 4 {
+func (f *Framer) length() (int, error) { return f.lengthAt(f.r) }
+
+func (f *Framer) lengthAt(r int) (int, error) {
+	if f.w-r < 4 {
 		return 0, nil
 	}
-	head := f.chunk.b[f.r:f.w]
+	head := f.chunk.b[r:f.w]
 	n := binary.LittleEndian.Uint32(head)
 	if n < MinFrame || n > MaxFrame {
 		return 0, &FrameError{Length: int64(n), Limit: MaxFrame, Head: append([]byte(nil), head[:min(len(head), 64)]...)}

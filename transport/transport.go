@@ -67,6 +67,14 @@ type Readier interface {
 	Ready() bool
 }
 
+// Batcher is offered by a Conn that can give several frames at once.
+type Batcher interface {
+	// RecvBatch is Recv for all whole frames that have come together, at least one: they
+	// lie in the Buffer one after the other. It and Recv may be called in turn. A
+	// malformed frame ends a batch; its error comes with the next.
+	RecvBatch() (*Buffer, error)
+}
+
 // Interrupter is offered by a Conn whose Recv can be stopped without harm.
 type Interrupter interface {
 	// Interrupt makes the pending Recv, or else the next one, return ErrInterrupted. No

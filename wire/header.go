@@ -155,6 +155,19 @@ func AppendFrame(dst []byte, h Header, ext, payload []byte) []byte {
 	return dst
 }
 
+// Redirect overwrites in the frame that p begins with what a forwarder of a message changes:
+// kind, flags, id, route and source become those of h, the deadline goes, of the bits only
+// the priority stays. It returns the length of the frame, which must be well formed.
+func Redirect(p []byte, h *Header) int {
+	_ = p[HeaderSize-1]
+	p[4], p[5] = byte(h.Kind), byte(h.Flags)
+	binary.LittleEndian.PutUint32(p[8:], h.ID)
+	binary.LittleEndian.PutUint32(p[12:], h.Route)
+	binary.LittleEndian.PutUint64(p[16:], h.Source)
+	binary.LittleEndian.PutUint64(p[32:], uint64(p[36]&7)<<32)
+	return int(binary.LittleEndian.Uint32(p))
+}
+
 // Errors of the parse functions. They say that the peer broke the protocol.
 var (
 	ErrShort     = errors.New("wire: frame ends early")

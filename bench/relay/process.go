@@ -136,11 +136,11 @@ func publishing(binary string, j job) (result, error) {
 	cpu = cpuOf(hub.cmd.Process.Pid) - cpu
 	sub.in.Close()
 	progress.Close() // the publisher knows by it that all is over
-	hub.in.Close()
 	p, err := pub.line()
 	if err != nil {
 		return result{}, err
 	}
+	hub.in.Close()
 	h, err := hub.line()
 	if err != nil {
 		return result{}, err

@@ -29,7 +29,12 @@ type stream struct {
 }
 
 // Recv implements transport.Conn.
-func (s *stream) Recv() (*transport.Buffer, error) {
+func (s *stream) Recv() (*transport.Buffer, error) { return s.recv(false) }
+
+// RecvBatch implements transport.Batcher.
+func (s *stream) RecvBatch() (*transport.Buffer, error) { return s.recv(true) }
+
+func (s *stream) recv(batch bool) (*transport.Buffer, error) {
 	for {
 		if s.closed.Load() {
 			s.fr.Close()
@@ -41,14 +46,27 @@ func (s *stream) Recv() (*transport.Buffer, error) {
 		if s.end != nil {
 			return nil, s.end
 		}
-		if b, err := s.fr.Next(); b != nil || err != nil {
-			s.frames++
+		if b, err := s.next(batch); b != nil || err != nil {
 			return b, s.fail(err)
 		}
 		if err := s.fill(); err != nil && !s.intr.expired(s.nc, err) {
 			return nil, s.fail(err)
 		}
 	}
+}
+
+// next takes a frame, or all there are, from what was read.
+func (s *stream) next(batch bool) (*transport.Buffer, error) {
+	if batch {
+		b, n, err := s.fr.Batch()
+		s.frames += n
+		return b, err
+	}
+	b, err := s.fr.Next()
+	if b != nil {
+		s.frames++
+	}
+	return b, err
 }
 
 // fail remembers and returns the final error of the receiving side, nil for nil.

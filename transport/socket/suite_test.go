@@ -33,7 +33,7 @@ func TestUnix(t *testing.T) {
 		Transport:     socket.Unix(),
 		Endpoint:      path("unix"),
 		Raw:           raw(socket.Unix(), path("unix")),
-		Abilities:     with(transporttest.Credentials),
+		Abilities:     with(transporttest.Credentials, transporttest.Batch),
 		NoAllocations: runtime.GOOS != "windows",
 	})
 }
@@ -120,7 +120,7 @@ func TestTCP(t *testing.T) {
 		Transport:     socket.TCP(),
 		Endpoint:      fixed("tcp://127.0.0.1:0"),
 		Raw:           raw(socket.TCP(), fixed("tcp://127.0.0.1:0")),
-		Abilities:     with(),
+		Abilities:     with(transporttest.Batch),
 		NoAllocations: runtime.GOOS != "windows",
 		ResetOnClose:  true,
 	})
@@ -131,7 +131,7 @@ func TestTLS(t *testing.T) {
 		Transport:    socket.TLS(),
 		Endpoint:     fixed("tls://localhost:0"),
 		Options:      tlsOptions,
-		Abilities:    append([]transporttest.Ability{transporttest.ChannelBinding, transporttest.Certificates}, abilities...),
+		Abilities:    append([]transporttest.Ability{transporttest.ChannelBinding, transporttest.Certificates, transporttest.Batch}, abilities...),
 		ResetOnClose: true,
 	})
 }

@@ -21,6 +21,7 @@ type Ability string
 const (
 	TrySend        Ability = "TrySend"        // transport.TrySender
 	Ready          Ability = "Ready"          // transport.Readier
+	Batch          Ability = "Batch"          // transport.Batcher
 	Interrupt      Ability = "Interrupt"      // transport.Interrupter
 	Credentials    Ability = "Credentials"    // transport.Credentialer
 	ChannelBinding Ability = "ChannelBinding" // transport.Binder

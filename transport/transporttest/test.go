@@ -17,6 +17,7 @@ func Test(t *testing.T, f Factory) {
 	testFrames(t, &f)
 	testTrySend(t, &f)
 	testReady(t, &f)
+	testBatch(t, &f)
 	testInterrupt(t, &f)
 	testClose(t, &f)
 	testRaw(t, &f)
@@ -52,13 +53,14 @@ type offer struct {
 func offered(c transport.Conn) []offer {
 	_, try := c.(transport.TrySender)
 	_, ready := c.(transport.Readier)
+	_, several := c.(transport.Batcher)
 	_, interrupt := c.(transport.Interrupter)
 	_, cred := c.(transport.Credentialer)
 	_, binder := c.(transport.Binder)
 	_, cert := c.(transport.Certifier)
 	_, addr := c.(transport.Addresser)
 	return []offer{
-		{TrySend, try}, {Ready, ready}, {Interrupt, interrupt}, {Credentials, cred},
+		{TrySend, try}, {Ready, ready}, {Batch, several}, {Interrupt, interrupt}, {Credentials, cred},
 		{ChannelBinding, binder}, {Certificates, cert}, {RemoteAddress, addr},
 	}
 }
