@@ -8,6 +8,7 @@ import (
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/directory"
+	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/hub/schema"
 )
 
@@ -85,12 +86,12 @@ type Config struct {
 	Now func() time.Time
 }
 
-// queue returns an empty queue of so many messages, 0 for the default.
-func (c *Config) queue(limit int, policy string) deadletter.Queue[waiting] {
+// outlet describes an Outlet whose queue has so many messages, 0 for the default.
+func (c *Config) outlet(to outlet.Sender, tally *deadletter.Tally, limit int, policy string) outlet.Config {
 	if limit == 0 {
 		limit = c.DefaultQueue
 	}
-	return deadletter.Queue[waiting]{Limit: limit, Bytes: c.DefaultQueueBytes, Policy: policy}
+	return outlet.Config{To: to, Tally: tally, Limit: limit, Bytes: c.DefaultQueueBytes, Policy: policy}
 }
 
 // withDefaults returns a copy with every zero field set.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
+	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
@@ -20,7 +21,7 @@ const maxEmitters = 1024
 type emitter struct {
 	m   *Member
 	r   *session.Route
-	out outlet
+	out *outlet.Outlet
 }
 
 // emitter returns the emitter for events that come to m by a class, channel and name.
@@ -36,9 +37,10 @@ func (m *Member) emitter(b wire.Bind) *emitter {
 	if len(m.emitters) >= maxEmitters {
 		m.forgetEmittersLocked()
 	}
-	cfg := &m.hub.cfg
 	e := &emitter{m: m, r: m.s.Route(b)}
-	e.out = outlet{to: e, tally: &m.hub.count.events, queue: cfg.queue(0, operation.DropOldest), ready: true}
+	cfg := m.hub.cfg.outlet(e, &m.hub.count.events, 0, operation.DropOldest)
+	cfg.Ready = true
+	e.out = outlet.New(cfg)
 	e.r.OnCredit(e.resume)
 	m.emitters[b] = e
 	return e
@@ -47,7 +49,7 @@ func (m *Member) emitter(b wire.Bind) *emitter {
 // forgetEmittersLocked makes room: whoever still holds one that is forgotten can use it on.
 func (m *Member) forgetEmittersLocked() {
 	for b, e := range m.emitters {
-		if e.out.idle() {
+		if e.out.Idle() {
 			delete(m.emitters, b)
 		}
 	}
@@ -56,7 +58,7 @@ func (m *Member) forgetEmittersLocked() {
 			return
 		}
 		delete(m.emitters, b)
-		e.out.close()
+		e.out.Close()
 	}
 }
 
@@ -66,22 +68,25 @@ func (m *Member) closeEmitters() {
 	m.emitters = nil
 	m.mu.Unlock()
 	for _, e := range all {
-		e.out.close()
+		e.out.Close()
 	}
 }
 
-// try implements sender.
-func (e *emitter) try(m session.Message, _ *session.Route) (bool, error) {
+// Try implements outlet.Sender.
+func (e *emitter) Try(m session.Message, _ *session.Route) (bool, error) {
 	ok, err := e.r.TryEmit(m)
 	if err != nil && status.CodeOf(err) != status.TooLarge && e.m.s.Err() == nil {
-		return false, refusal{err}
+		return false, outlet.Refuse(err)
 	}
 	return ok, err
 }
 
+// TryRun implements outlet.Sender. Events come one by one.
+func (e *emitter) TryRun(session.Run, uint64, *session.Route) (int, error) { return 0, nil }
+
 // resume goes on when the member takes more.
 func (e *emitter) resume() {
-	if gap := e.out.pump(); gap > 0 {
+	if gap := e.out.Pump(); gap > 0 {
 		b := e.r.Bind()
 		e.m.hub.tellGap(e.m, place{b.Channel, b.Name}, gap)
 	}
@@ -132,18 +137,17 @@ func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
 		s.Revoke(r, status.Convert(err))
 		return
 	}
-	m := message{Message: f.Message(), frame: f}
-	m.Source = r.m.number
-	switch v, err := to.e.out.push(&m, nil); v {
-	case refused:
+	m := outlet.OfFrame(f, r.m.number)
+	switch v, err := to.e.out.Push(&m, nil); v {
+	case outlet.Refused:
 		s.Revoke(r, status.Convert(err))
-	case gone:
+	case outlet.Gone:
 		events.Drop(deadletter.Nobody)
 		r.to.Store(nil)
-	case delivered:
+	case outlet.Delivered:
 		s.FlushAfter(to.e.m.s)
 	}
-	m.done()
+	m.Done()
 }
 
 // broadcastRoute is a member's route for events to all others of a channel.
@@ -195,20 +199,19 @@ func (r *broadcastRoute) Receive(s *session.Session, f *session.Frame) {
 		s.Revoke(r, status.Convert(err))
 		return
 	}
-	m := message{Message: f.Message(), frame: f}
-	m.Source = r.m.number
+	m := outlet.OfFrame(f, r.m.number)
 	for _, to := range c.all {
 		if to == r.m {
 			continue
 		}
 		e := to.emitter(r.bind)
-		v, _ := e.out.push(&m, nil)
-		if v == refused { // that of an earlier message: this one asks anew
-			v, _ = e.out.push(&m, nil)
+		v, _ := e.out.Push(&m, nil)
+		if v == outlet.Refused { // that of an earlier message: this one asks anew
+			v, _ = e.out.Push(&m, nil)
 		}
-		if v == delivered {
+		if v == outlet.Delivered {
 			s.FlushAfter(to.s)
 		}
 	}
-	m.done()
+	m.Done()
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
+	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/hub/schema"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
@@ -72,33 +73,51 @@ func (m *Member) bindTopic(b wire.Bind) (session.Target, error) {
 
 // Receive implements session.Target.
 func (p *publisher) Receive(s *session.Session, f *session.Frame) {
+	if t := p.topic; !t.gone.Load() {
+		if err := p.m.misfit(t.checks.Load().Publication(f.Codec, f.Payload)); err != nil {
+			p.m.hub.count.published.Add(1)
+			p.m.hub.count.publications.Drop(deadletter.Malformed)
+			s.Revoke(p, err) // the publisher's next publication fails with it; others go on
+			return
+		}
+	}
+	m := outlet.OfFrame(f, p.m.number)
+	p.deliver(s, &m, 1)
+}
+
+// ReceiveRun implements session.RunTarget. What is judged is judged one by one.
+func (p *publisher) ReceiveRun(s *session.Session, run session.Run) bool {
+	if p.topic.checks.Load() != nil {
+		return false
+	}
+	m := outlet.OfRun(run, p.m.number)
+	p.deliver(s, &m, run.Len())
+	return true
+}
+
+// deliver gives n publications to all who take them. Nothing is locked or allocated for it,
+// but what has to wait is kept once.
+func (p *publisher) deliver(s *session.Session, m *outlet.Parcel, n int) {
 	h, t := p.m.hub, p.topic
 	if t.gone.Load() {
-		h.count.publications.Drop(deadletter.Undeclared) // the publisher is told by the revocation
+		h.count.publications.DropMany(deadletter.Undeclared, n) // the publisher is told by the revocation
 		return
 	}
-	h.count.published.Add(1)
-	if err := p.m.misfit(t.checks.Load().Publication(f.Codec, f.Payload)); err != nil {
-		h.count.publications.Drop(deadletter.Malformed)
-		s.Revoke(p, err) // the publisher's next publication fails with it; others go on
-		return
-	}
-	m := message{Message: f.Message(), frame: f}
-	m.Source = p.m.number
+	h.count.published.Add(uint64(n))
 	a := t.audience.Load()
 	if a == nil || a.seen != t.room.changed.Load() {
 		a = h.matchAudience(t)
 	}
 	for i := range a.listeners {
 		l := &a.listeners[i]
-		switch v, _ := l.f.out.push(&m, l.label); v {
-		case delivered:
+		switch v, _ := l.f.out.Push(m, l.label); v {
+		case outlet.Delivered:
 			s.FlushAfter(l.f.m.s)
-		case overflown:
-			h.endFeed(l.f, status.Errorf(status.Overloaded, "more than %d messages waited for the subscription", l.f.out.queue.Limit))
+		case outlet.Overflown:
+			h.endFeed(l.f, status.Errorf(status.Overloaded, "more than %d messages waited for the subscription", l.f.out.Limit()))
 		}
 	}
-	m.done()
+	m.Done()
 }
 
 // matchAudience finds out who takes the publications of t. It is in effect for the next

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 
 	"github.com/plexus-ipc/plexus/hub/guard"
+	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
@@ -20,12 +21,17 @@ type feed struct {
 	id      uint32 // of the call
 	channel string // "" for a watch of all
 	pattern string // "" for a watch
-	out     outlet
+	out     *outlet.Outlet
 }
 
-// try implements sender.
-func (f *feed) try(m session.Message, label *session.Route) (bool, error) {
+// Try implements outlet.Sender.
+func (f *feed) Try(m session.Message, label *session.Route) (bool, error) {
 	return f.x.TrySend(m, label)
+}
+
+// TryRun implements outlet.Sender.
+func (f *feed) TryRun(run session.Run, source uint64, label *session.Route) (int, error) {
+	return f.x.TrySendRun(run, source, label)
 }
 
 // Cancelled implements session.Canceller: the subscriber has given up, or gone.
@@ -33,7 +39,7 @@ func (f *feed) Cancelled(reason *status.Error) { f.m.hub.endFeed(f, reason) }
 
 // end sends the final frame. The feed is in no table any more.
 func (f *feed) end(reason *status.Error) {
-	f.out.close()
+	f.out.Close()
 	if reason == nil {
 		f.m.s.Answer(f.id, session.Message{Codec: codecJSON, Payload: []byte("{}")})
 	} else {
@@ -63,10 +69,9 @@ func (m *Member) subscribe(c *session.Call) {
 		return
 	}
 	f := &feed{m: m, channel: in.Channel, pattern: in.Pattern}
-	f.out = outlet{
-		to: f, tally: &m.hub.count.publications, queue: m.hub.cfg.queue(in.Queue, in.Policy),
-		gapped: func(n uint64) []byte { return encode(operation.Confirmation{Effective: true, Dropped: n}) },
-	}
+	cfg := m.hub.cfg.outlet(f, &m.hub.count.publications, in.Queue, in.Policy)
+	cfg.Gapped = func(n uint64) session.Message { return bodyOf(operation.Confirmation{Effective: true, Dropped: n}) }
+	f.out = outlet.New(cfg)
 	m.open(c, f)
 }
 
@@ -82,12 +87,11 @@ func (m *Member) watch(c *session.Call) {
 		return
 	}
 	f := &feed{m: m, channel: in.Channel}
-	f.out = outlet{
-		to: f, tally: &m.hub.count.notices, queue: m.hub.cfg.queue(0, operation.DropOldest),
-		gapped: func(n uint64) []byte {
-			return encode(operation.Notice{Type: operation.NoticeGap, Channel: in.Channel, Member: m.id, Dropped: n})
-		},
+	cfg := m.hub.cfg.outlet(f, &m.hub.count.notices, 0, operation.DropOldest)
+	cfg.Gapped = func(n uint64) session.Message {
+		return bodyOf(operation.Notice{Type: operation.NoticeGap, Channel: in.Channel, Member: m.id, Dropped: n})
 	}
+	f.out = outlet.New(cfg)
 	m.open(c, f)
 }
 
@@ -108,13 +112,18 @@ func (m *Member) open(c *session.Call, f *feed) {
 		c.Fail(err)
 		return
 	}
-	f.x.OnCredit(func() { f.out.pump() })
+	f.x.OnCredit(func() { f.out.Pump() })
 	if !c.Detach(f) {
 		m.hub.endFeed(f, &status.Error{Code: status.Cancelled, Message: "the subscriber gave up"})
 		return
 	}
-	f.out.start(session.Message{Codec: codecJSON, Payload: encode(operation.Confirmation{Effective: true, Topics: topics})})
+	f.out.Start(bodyOf(operation.Confirmation{Effective: true, Topics: topics}))
 	c.FlushAfter(m.s)
+}
+
+// bodyOf returns a message of one of operation's types.
+func bodyOf(v any) session.Message {
+	return session.Message{Codec: codecJSON, Payload: encode(v)}
 }
 
 // encode returns the JSON of one of operation's types, which cannot fail.

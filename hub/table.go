@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus/hub/directory"
+	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
@@ -68,7 +69,7 @@ type revocation struct {
 // run does it.
 func (a *aftermath) run() {
 	for f := range a.watched {
-		f.out.pump()
+		f.out.Pump()
 		f.m.s.FlushNow()
 	}
 	for _, r := range a.revoked {
@@ -168,17 +169,17 @@ func (h *Hub) retractedLocked(at place, after *aftermath) {
 // tellLocked gives a notice to those who watch its channel. It is in their queues when it
 // returns, so that all see notices in one order.
 func (h *Hub) tellLocked(n *operation.Notice, after *aftermath) {
-	var m *message
+	var m *outlet.Parcel
 	for _, r := range []*room{h.rooms[n.Channel], h.rooms[""]} {
 		if r == nil {
 			continue
 		}
 		for f := range r.watches {
 			if m == nil {
-				m = &message{}
-				m.Codec, m.Payload = codecJSON, encode(n)
+				p := outlet.Of(bodyOf(n))
+				m = &p
 			}
-			f.out.hold(m)
+			f.out.Hold(m)
 			if after.watched == nil {
 				after.watched = make(map[*feed]struct{})
 			}
@@ -194,15 +195,14 @@ func (h *Hub) tellGap(m *Member, at place, n uint64) {
 	h.mu.RLock()
 	for f := range m.feeds {
 		if f.pattern == "" && (f.channel == at.channel || f.channel == "") {
-			msg := &message{}
-			msg.Codec, msg.Payload = codecJSON, encode(notice)
-			f.out.hold(msg)
+			msg := outlet.Of(bodyOf(notice))
+			f.out.Hold(&msg)
 			told = append(told, f)
 		}
 	}
 	h.mu.RUnlock()
 	for _, f := range told {
-		f.out.pump()
+		f.out.Pump()
 	}
 }
 

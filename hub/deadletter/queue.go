@@ -9,54 +9,118 @@ package deadletter
 
 import "github.com/plexus-ipc/plexus/operation"
 
+// Piece is what a Queue holds: one message, or several that wait as one.
+type Piece[T any] interface {
+	// Len returns how many messages it is, at least one, and Size their bytes.
+	Len() int
+	Size() int
+	// Within returns how many messages, from the first on, have at most so many bytes.
+	Within(bytes int) int
+	// Split cuts it in two after n messages, 0 < n < Len.
+	Split(n int) (head, tail T)
+	// Trim returns what is stored of it: a part of something larger may become a copy.
+	Trim() T
+}
+
 // Queue holds what waits for one receiver, in order, and where something is missing:
 //
-//	gap₁ item₁ gap₂ item₂ … gapₙ itemₙ gap
+//	gap₁ piece₁ gap₂ piece₂ … gapₙ pieceₙ gap
 //
 // A Queue with limits is ready. Whoever uses it guards it.
-type Queue[T any] struct {
-	Limit  int // items
-	Bytes  int // of all together; one item may be larger
+type Queue[T Piece[T]] struct {
+	Limit  int // messages
+	Bytes  int // of all together; one message may be larger
 	Policy string
 
 	items fifo[entry[T]]
+	n     int // messages
 	size  int
-	gap   uint64 // after the last item
+	gap   uint64 // after the last piece
 }
 
-// entry is an item with how many are missing just before it.
+// entry is a piece with how many messages are missing just before it.
 type entry[T any] struct {
 	item T
-	size int
 	gap  uint64
 }
 
-// Len returns how many items wait.
-func (q *Queue[T]) Len() int { return q.items.len() }
+// Len returns how many messages wait.
+func (q *Queue[T]) Len() int { return q.n }
 
-// Push adds an item, after dropped was called with each old one that has to go for it. If
-// it does not fit it is not added; over says that the policy is to end the receiver.
-func (q *Queue[T]) Push(item T, size int, dropped func(T)) (ok, over bool) {
-	for q.Len() > 0 && (q.Len() >= q.Limit || q.size+size > q.Bytes) {
-		switch q.Policy {
-		case operation.Disconnect:
-			return false, true
-		case operation.DropNewest:
-			q.gap++
-			return false, false
-		}
-		e := q.pop()
-		q.Miss(e.gap + 1)
-		dropped(e.item)
+// Push adds a piece. What has to go for it, or is not added of it, is given to dropped; over
+// says that the policy is to end the receiver.
+func (q *Queue[T]) Push(item T, dropped func(T)) (over bool) {
+	if q.fits(item.Len(), item.Size()) {
+		q.add(item)
+		return false
 	}
-	q.items.push(entry[T]{item: item, size: size, gap: q.gap})
-	q.gap = 0
-	q.size += size
-	return true, false
+	switch q.Policy {
+	case operation.Disconnect:
+		dropped(item)
+		return true
+	case operation.DropNewest:
+		q.addBeginning(item, dropped)
+	default:
+		q.addEnd(item, dropped)
+	}
+	return false
 }
 
-// Peek returns the oldest item and how many are missing before it, to be set to zero when
-// that has been told. With no item ok is false, and the gap is after all there were.
+// fits reports whether there is room for so many messages and bytes.
+func (q *Queue[T]) fits(n, size int) bool {
+	return q.n+n <= q.Limit && q.size+size <= q.Bytes || q.n == 0 && n == 1
+}
+
+func (q *Queue[T]) add(item T) {
+	q.items.push(entry[T]{item: item, gap: q.gap})
+	q.gap = 0
+	q.n += item.Len()
+	q.size += item.Size()
+}
+
+// addBeginning adds as many messages of a piece as there is room for.
+func (q *Queue[T]) addBeginning(item T, dropped func(T)) {
+	n := min(item.Len(), q.Limit-q.n, item.Within(q.Bytes-q.size))
+	if q.n == 0 {
+		n = max(n, 1)
+	}
+	missing := item.Len() - n
+	if n > 0 && missing > 0 {
+		var head T
+		head, item = item.Split(n)
+		q.add(head.Trim())
+	} else if n > 0 {
+		q.add(item)
+	}
+	if missing > 0 {
+		dropped(item)
+		q.gap += uint64(missing)
+	}
+}
+
+// addEnd adds a piece after what is older has gone, of the piece itself if need be.
+func (q *Queue[T]) addEnd(item T, dropped func(T)) {
+	for q.n > 0 && !q.fits(item.Len(), item.Size()) {
+		n := 1
+		if over := q.n + item.Len() - q.Limit; over > 1 {
+			head, _, _ := q.Peek()
+			n = min(over, head.Len())
+		}
+		head := q.Take(n)
+		q.Miss(uint64(n))
+		dropped(head)
+	}
+	for !q.fits(item.Len(), item.Size()) { // nothing else waits
+		head, tail := item.Split(max(item.Len()-q.Limit, 1))
+		q.gap += uint64(head.Len())
+		dropped(head)
+		item = tail.Trim()
+	}
+	q.add(item)
+}
+
+// Peek returns the oldest piece and how many messages are missing before it, to be set to
+// zero when that has been told. With no piece ok is false, and the gap is after all there were.
 func (q *Queue[T]) Peek() (item T, gap *uint64, ok bool) {
 	if e := q.items.peek(); e != nil {
 		return e.item, &e.gap, true
@@ -64,20 +128,24 @@ func (q *Queue[T]) Peek() (item T, gap *uint64, ok bool) {
 	return item, &q.gap, false
 }
 
-// Pop takes the oldest item out. A gap before it stays, before the next.
-func (q *Queue[T]) Pop() T {
-	e := q.pop()
-	q.Miss(e.gap)
-	return e.item
+// Take takes the first n messages of the oldest piece out. A gap before them stays, before
+// the next.
+func (q *Queue[T]) Take(n int) T {
+	e := q.items.peek()
+	head := e.item
+	if n == head.Len() {
+		gap := e.gap
+		q.items.pop()
+		q.Miss(gap)
+	} else {
+		head, e.item = e.item.Split(n)
+	}
+	q.n -= n
+	q.size -= head.Size()
+	return head
 }
 
-func (q *Queue[T]) pop() entry[T] {
-	e := q.items.pop()
-	q.size -= e.size
-	return e
-}
-
-// Miss notes that n more are missing before the oldest item.
+// Miss notes that n more are missing before the oldest message.
 func (q *Queue[T]) Miss(n uint64) {
 	_, gap, _ := q.Peek()
 	*gap += n

@@ -35,6 +35,9 @@ type Tally struct {
 // Drop counts a message that was dropped.
 func (t *Tally) Drop(r Reason) { t.dropped[r].Add(1) }
 
+// DropMany counts n messages that were dropped.
+func (t *Tally) DropMany(r Reason, n int) { t.dropped[r].Add(uint64(n)) }
+
 // Report adds the drops by reason, each with prefix before its name, to a map.
 func (t *Tally) Report(prefix string, to map[string]uint64) {
 	for r := range t.dropped {

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package outlet is what a hub sends by: a bounded queue of messages before each receiver,
+// with a policy for what does not fit, and an account of what became of every message. What
+// the receiver takes at once never enters the queue. Messages that came together go on
+// together, and wait as one.
+package outlet
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/plexus-ipc/plexus/hub/deadletter"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+)
+
+// Verdict is what became of a Parcel that was given to an Outlet.
+type Verdict int
+
+// The verdicts.
+const (
+	Delivered Verdict = iota // it, or the beginning of it, is in the receiver's session
+	Queued                   // it waits, or was dropped and counted
+	Overflown                // dropped, and the policy is to end the receiver
+	Refused                  // dropped, because the receiver does not want it
+	Gone                     // there is no receiver any more: not counted
+)
+
+// Sender is what an Outlet sends by. Neither function blocks.
+type Sender interface {
+	// Try sends a message; false means later.
+	Try(m session.Message, label *session.Route) (bool, error)
+	// TryRun sends messages in the name of source and returns how many, from the first on;
+	// the error is that of the one after these.
+	TryRun(run session.Run, source uint64, label *session.Route) (int, error)
+}
+
+// Config describes an Outlet.
+type Config struct {
+	// To is where messages go, Tally where they are counted.
+	To    Sender
+	Tally *deadletter.Tally
+	// Limit, Bytes and Policy bound the queue, see deadletter.Queue.
+	Limit, Bytes int
+	Policy       string
+	// Gapped makes an item that tells the receiver of n messages that are missing; nil:
+	// Pump returns how many.
+	Gapped func(n uint64) session.Message
+	// Ready lets messages go to the receiver at once, without Start.
+	Ready bool
+}
+
+// Outlet is the bounded queue of messages for one receiver. It is safe for concurrent use.
+type Outlet struct {
+	to     Sender
+	tally  *deadletter.Tally
+	gapped func(n uint64) session.Message
+
+	mu      sync.Mutex
+	queue   deadletter.Queue[waiting]
+	told    uint64 // gaps that Pump has still to return
+	ready   bool   // the receiver may get messages
+	blocked bool   // until the receiver has credit and room again
+	closed  bool
+}
+
+// New returns an empty Outlet.
+func New(c Config) *Outlet {
+	return &Outlet{
+		to: c.To, tally: c.Tally, gapped: c.Gapped, ready: c.Ready,
+		queue: deadletter.Queue[waiting]{Limit: c.Limit, Bytes: c.Bytes, Policy: c.Policy},
+	}
+}
+
+// Limit returns how many messages may wait.
+func (o *Outlet) Limit() int { return o.queue.Limit }
+
+// Push gives a Parcel to the receiver, now or later. It never blocks.
+func (o *Outlet) Push(p *Parcel, label *session.Route) (Verdict, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return Gone, nil
+	}
+	if p.run.Len() > 0 {
+		return o.pushRunLocked(p, label), nil
+	}
+	o.tally.Offered.Add(1)
+	if o.ready && !o.blocked && o.queue.Len() == 0 {
+		ok, err := o.to.Try(p.Message, label)
+		switch {
+		case ok:
+			o.tally.Delivered.Add(1)
+			return Delivered, nil
+		case err != nil:
+			v := o.failedLocked(err)
+			o.pumpLocked() // tells of the gap
+			return v, err
+		}
+		o.blocked = true
+	}
+	return o.queueLocked(waiting{k: p.keep(), label: label}), nil
+}
+
+func (o *Outlet) pushRunLocked(p *Parcel, label *session.Route) Verdict {
+	n := p.run.Len()
+	o.tally.Offered.Add(uint64(n))
+	sent, again := 0, false
+	if o.ready && !o.blocked && o.queue.Len() == 0 {
+		var err error
+		sent, err = o.to.TryRun(p.run, p.Source, label)
+		o.tally.Delivered.Add(uint64(sent))
+		if sent == n {
+			return Delivered
+		}
+		o.blocked, again = err == nil, err != nil
+	}
+	w := waiting{k: p.keep(), label: label}
+	w.run = w.k.run
+	if sent > 0 {
+		_, w.run = w.run.Split(sent)
+	}
+	v := o.queueLocked(w)
+	if again {
+		o.pumpLocked() // finds the error again, and deals with it
+	}
+	if v == Queued && sent > 0 {
+		return Delivered
+	}
+	return v
+}
+
+// Hold gives a Parcel to the queue and leaves the sending to Pump.
+func (o *Outlet) Hold(p *Parcel) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.tally.Offered.Add(1)
+		o.queueLocked(waiting{k: p.keep()})
+	}
+}
+
+// queueLocked puts messages into the queue, as far as the policy lets it.
+func (o *Outlet) queueLocked(w waiting) Verdict {
+	o.tally.Queued.Add(int64(w.Len()))
+	if o.queue.Push(w, o.dropQueued) {
+		return Overflown
+	}
+	return Queued
+}
+
+// dropQueued counts messages that the queue has no place for.
+func (o *Outlet) dropQueued(w waiting) {
+	o.discard(w, deadletter.QueueFull)
+}
+
+func (o *Outlet) discard(w waiting, why deadletter.Reason) {
+	o.tally.Queued.Add(-int64(w.Len()))
+	o.tally.DropMany(why, w.Len())
+	w.k.release()
+}
+
+// Refusal is the error of a Sender whose receiver does not want the message.
+type Refusal struct{ error }
+
+// Refuse makes err a Refusal.
+func Refuse(err error) Refusal { return Refusal{err} }
+
+// Unwrap returns the receiver's own words.
+func (r Refusal) Unwrap() error { return r.error }
+
+// failedLocked deals with the message at the head that could not be sent and never will be.
+func (o *Outlet) failedLocked(err error) Verdict {
+	switch code := status.CodeOf(err); {
+	case errors.As(err, new(Refusal)):
+		o.tally.Drop(deadletter.Refused)
+		return Refused
+	case code == status.TooLarge || code == status.InvalidArgument:
+		o.tally.Drop(deadletter.TooLarge)
+		o.queue.Miss(1)
+		return Queued
+	}
+	o.tally.Drop(deadletter.Closed)
+	o.closeLocked()
+	return Queued
+}
+
+// Start lets messages go to the receiver, after first, which is sent before all others.
+func (o *Outlet) Start(first session.Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		_, _ = o.to.Try(first, nil) // there is credit for the first; if the session has ended, others find it, too
+		o.ready = true
+		o.pumpLocked()
+	}
+}
+
+// Pump sends what the receiver takes of the queue. It is called when it may take more, and
+// returns how many messages were dropped before those sent, if Gapped does not tell.
+func (o *Outlet) Pump() (gap uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pumpLocked()
+	gap, o.told = o.told, 0
+	return gap
+}
+
+func (o *Outlet) pumpLocked() {
+	o.blocked = false
+	for o.ready && !o.closed {
+		w, gap, more := o.queue.Peek()
+		if *gap > 0 && !o.tellLocked(gap) || !more {
+			return
+		}
+		n, err := o.sendLocked(w)
+		if n > 0 {
+			o.tally.Queued.Add(-int64(n))
+			o.tally.Delivered.Add(uint64(n))
+			o.queue.Take(n).k.release()
+		}
+		if err != nil {
+			o.queue.Take(1).k.release()
+			o.tally.Queued.Add(-1)
+			o.failedLocked(err)
+		} else if n < w.Len() {
+			o.blocked = true
+			return
+		}
+	}
+}
+
+// sendLocked sends what waits first and returns how many messages of it were taken.
+func (o *Outlet) sendLocked(w waiting) (int, error) {
+	if w.run.Len() > 0 {
+		return o.to.TryRun(w.run, w.k.Source, w.label)
+	}
+	ok, err := o.to.Try(w.k.Message, w.label)
+	if ok {
+		return 1, nil
+	}
+	return 0, err
+}
+
+// tellLocked tells the receiver of a gap; false if it has to wait.
+func (o *Outlet) tellLocked(gap *uint64) bool {
+	if o.gapped == nil {
+		o.told += *gap
+		*gap = 0
+		return true
+	}
+	ok, err := o.to.Try(o.gapped(*gap), nil)
+	if ok || err != nil {
+		*gap = 0
+		return true
+	}
+	o.blocked = true
+	return false
+}
+
+// Idle reports whether nothing waits.
+func (o *Outlet) Idle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, gap, more := o.queue.Peek()
+	return !more && *gap == 0
+}
+
+// Close drops what waits and takes no more. Once it has returned nothing is sent.
+func (o *Outlet) Close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closeLocked()
+}
+
+func (o *Outlet) closeLocked() {
+	o.closed = true
+	for o.queue.Len() > 0 {
+		w, _, _ := o.queue.Peek()
+		o.queue.Take(w.Len())
+		o.discard(w, deadletter.Closed)
+	}
+}
