@@ -33,6 +33,8 @@ type Channel struct {
 
 	mu      sync.RWMutex
 	handles map[session.Bind]*Handle
+
+	recent atomic.Pointer[Handle] // the one used last
 }
 
 // NewChannel returns a handle. table is what this side offers.
@@ -62,10 +64,26 @@ func (c *Channel) Broadcast(name string) session.Emitter {
 
 // Topic returns a handle on a topic to publish to.
 func (c *Channel) Topic(name string) session.Emitter {
-	return &publisher{c, c.handle(session.ClassTopic, name)}
+	h := c.handle(session.ClassTopic, name)
+	if p := h.topic.Load(); p != nil {
+		return p
+	}
+	p := &publisher{c, h}
+	h.topic.Store(p)
+	return p
 }
 
 func (c *Channel) handle(class session.Class, name string) *Handle {
+	if h := c.recent.Load(); h != nil && h.bind.Class == class && h.bind.Name == name {
+		return h
+	}
+	h := c.find(class, name)
+	c.recent.Store(h)
+	return h
+}
+
+// find looks for a handle in the table, and enters it if need be.
+func (c *Channel) find(class session.Class, name string) *Handle {
 	b := session.Bind{Class: class, Channel: c.name, Name: name, Target: c.target}
 	c.mu.RLock()
 	h := c.handles[b]
@@ -91,21 +109,36 @@ func (c *Channel) handle(class session.Class, name string) *Handle {
 type Handle struct {
 	source Source
 	bind   session.Bind
-	route  atomic.Pointer[session.Route]
+	place  atomic.Pointer[place]
+	topic  atomic.Pointer[publisher] // of a topic's handle
+}
+
+// place is where a handle leads on one session.
+type place struct {
+	route *session.Route
+	hub   bool // the other side is a hub
 }
 
 // at returns the route on the present session.
 func (h *Handle) at(ctx context.Context) (*session.Route, error) {
+	p, err := h.now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.route, nil
+}
+
+func (h *Handle) now(ctx context.Context) (*place, error) {
 	s, err := h.source.Session(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if r := h.route.Load(); r != nil && r.Session() == s {
-		return r, nil
+	if p := h.place.Load(); p != nil && p.route.Session() == s {
+		return p, nil
 	}
-	r := s.Route(h.bind)
-	h.route.Store(r)
-	return r, nil
+	p := &place{route: s.Route(h.bind), hub: hubAt(s)}
+	h.place.Store(p)
+	return p, nil
 }
 
 // Call implements session.Invoker.
@@ -153,15 +186,15 @@ type publisher struct {
 
 // Emit implements session.Emitter.
 func (p *publisher) Emit(ctx context.Context, m session.Message) error {
-	r, err := p.h.at(ctx)
+	at, err := p.h.now(ctx)
 	if err != nil {
 		return err
 	}
-	b := p.h.bind
-	if p.c.table.Declared(b.Channel, b.Name) && !hubAt(r.Session()) {
+	b := &p.h.bind
+	if !at.hub && p.c.table.Declared(b.Channel, b.Name) {
 		return p.c.table.Publish(b.Channel, b.Name, m)
 	}
-	return r.Emit(ctx, m)
+	return at.route.Emit(ctx, m)
 }
 
 // hubAt reports whether the other side is a hub.

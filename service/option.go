@@ -32,6 +32,14 @@ type Options struct {
 
 // Apply returns what options set.
 func Apply(opts []Option) Options {
+	if len(opts) == 0 {
+		return Options{}
+	}
+	return applyAll(opts)
+}
+
+// applyAll is a function of its own because what it returns has been on the heap.
+func applyAll(opts []Option) Options {
 	var o Options
 	for _, f := range opts {
 		f(&o)

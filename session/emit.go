@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"time"
 
 	"github.com/plexus-ipc/plexus/wire"
 )
@@ -25,10 +26,18 @@ func (r *Route) Emit(ctx context.Context, m Message) error {
 	}
 	h := r.oneWayLocked(&m)
 	h.Flags |= out.flag()
-	if err := s.appendMessage(ctx, h, ext, out.bytes, r, &r.window); err != nil {
-		return err
+	if len(out.bytes) > fragmentSize {
+		if err := s.appendMessage(ctx, h, ext, out.bytes, r, &r.window); err != nil {
+			return err
+		}
+		s.out.mu.Lock()
+	} else {
+		if h.Source != 0 {
+			s.introduceLocked(h.Source)
+		}
+		s.appendLocked(h, ext, out.bytes)
 	}
-	s.flushOneWay()
+	s.flushOneWayLocked()
 	return nil
 }
 
@@ -169,15 +178,41 @@ func (r *Route) OnCredit(f func()) {
 
 // flushOneWay leaves the flush to the flusher, unless much has been collected.
 func (s *Session) flushOneWay() {
+	s.out.mu.Lock()
+	s.flushOneWayLocked()
+}
+
+// flushOneWayLocked is flushOneWay and unlocks out.mu. The flusher is woken once for all that
+// is collected.
+func (s *Session) flushOneWayLocked() {
 	o := &s.out
-	o.mu.Lock()
-	size, writing := len(o.buf), o.writing.Load()
-	if !writing && size < oneWayFlush {
+	switch {
+	case o.writing.Load():
+	case len(o.buf) >= oneWayFlush:
+		o.bursts++
+		o.mu.Unlock()
+		s.flush(false)
+		return
+	case !o.roused:
+		o.roused = true
 		s.wakeFlusherLocked()
 	}
 	o.mu.Unlock()
-	if !writing && size >= oneWayFlush {
-		s.flush(false)
+}
+
+// burst is how long the flusher leaves what is collected to a sender that goes on sending.
+const burst = 100 * time.Microsecond
+
+// letSend waits for a moment if senders of one-way messages collect so fast that they flush
+// for themselves: to write less at a time would cost both sides more.
+func (s *Session) letSend() {
+	o := &s.out
+	o.mu.Lock()
+	wait := o.bursts != o.seen && o.rest == nil && !o.closed
+	o.seen = o.bursts
+	o.mu.Unlock()
+	if wait {
+		time.Sleep(burst)
 	}
 }
 

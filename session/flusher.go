@@ -46,6 +46,7 @@ func (s *Session) flusher() {
 	for {
 		select {
 		case <-s.out.wake:
+			s.letSend()
 		case <-s.done:
 		}
 		s.flushAll()

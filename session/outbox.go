@@ -56,6 +56,10 @@ type outbox struct {
 	empty   chan struct{}  // closed when all is written; nil if nobody waits
 	hungry  map[any]func() // who is told when the outbox falls below bulkLow; nil if nobody
 
+	roused bool   // the flusher was woken for the one-way messages in buf
+	bursts uint64 // how often senders of such had collected so much that they flushed
+	seen   uint64 // … when the flusher last looked; by it
+
 	rest  []byte // for the flusher: the unsent end of …
 	block *box   // … this buffer; nil if there is none
 	mid   int    // bytes of rest until a frame ends
@@ -91,7 +95,7 @@ func (o *outbox) lock() {
 // takeLocked takes out what waits.
 func (o *outbox) takeLocked() ([]byte, *box) {
 	b, x := o.buf, o.box
-	o.buf, o.box = nil, nil
+	o.buf, o.box, o.roused = nil, nil, false
 	o.inWrite = len(b)
 	return b, x
 }
