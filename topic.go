@@ -93,7 +93,7 @@ func Subscribe[T any](ctx context.Context, s Subscriber, pattern string, opts ..
 
 // Next returns the next publication, io.EOF after Close.
 func (s *Subscription[T]) Next(ctx context.Context) (Publication[T], error) {
-	p, err := s.Recv(ctx)
+	p, err := s.Borrow(ctx)
 	if err != nil {
 		return Publication[T]{}, err
 	}
@@ -107,7 +107,7 @@ func (s *Subscription[T]) Next(ctx context.Context) (Publication[T], error) {
 func (s *Subscription[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
-			p, err := s.Recv(ctx)
+			p, err := s.Borrow(ctx)
 			var v T
 			if errors.Is(err, io.EOF) {
 				return

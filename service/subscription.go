@@ -37,7 +37,9 @@ type Subscription struct {
 	feed   *feed // instead of stream, in this process
 
 	dropped atomic.Uint64
-	gap     uint64 // owned by the receiver
+	gap     uint64 // owned by the receiver, like …
+	source  uint64 // … the last publication's source and …
+	sender  string // … its name
 
 	mu     sync.Mutex
 	queue  []Publication
@@ -54,11 +56,21 @@ type SubscribeOptions struct {
 // Recv returns the next publication. After the end it returns the *status.Error that says
 // why, io.EOF after Close.
 func (s *Subscription) Recv(ctx context.Context) (Publication, error) {
+	p, err := s.Borrow(ctx)
+	if err == nil && s.stream != nil {
+		p.Payload, p.Ext = slices.Clone(p.Payload), slices.Clone(p.Ext)
+	}
+	return p, err
+}
+
+// Borrow is Recv without a copy: the bytes are not to be written, and valid until the next
+// Recv or Borrow.
+func (s *Subscription) Borrow(ctx context.Context) (Publication, error) {
 	if s.stream == nil {
 		return s.pop(ctx)
 	}
 	for {
-		item, err := s.stream.Recv(ctx, nil)
+		item, err := s.stream.Borrow(ctx)
 		if err != nil {
 			if errors.Is(err, status.Cancelled) && s.isClosed() {
 				err = io.EOF
@@ -70,12 +82,21 @@ func (s *Subscription) Recv(ctx context.Context) (Publication, error) {
 			continue
 		}
 		p := Publication{
-			Channel: item.From.Channel, Topic: item.From.Name, Sender: s.stream.Session().SourceName(item.Source),
+			Channel: item.From.Channel, Topic: item.From.Name, Sender: s.nameOf(item.Source),
 			Codec: item.Codec, Payload: item.Payload, Sequence: item.Sequence, Ext: item.Ext, Dropped: s.gap,
 		}
 		s.gap = 0
 		return p, nil
 	}
+}
+
+// nameOf returns the member id of a source. A number stands for one member as long as the
+// session lasts.
+func (s *Subscription) nameOf(source uint64) string {
+	if source != s.source || s.sender == "" {
+		s.source, s.sender = source, s.stream.Session().SourceName(source)
+	}
+	return s.sender
 }
 
 // note takes a Confirmation.

@@ -208,7 +208,7 @@ const burst = 100 * time.Microsecond
 func (s *Session) letSend() {
 	o := &s.out
 	o.mu.Lock()
-	wait := o.bursts != o.seen && o.rest == nil && !o.closed
+	wait := o.bursts != o.seen && !o.writing.Load() && !o.closed
 	o.seen = o.bursts
 	o.mu.Unlock()
 	if wait {
