@@ -9,6 +9,7 @@ import (
 	"iter"
 	"reflect"
 
+	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 )
@@ -37,6 +38,9 @@ func Declare(d Declarer, topic string, opts ...Option) (*Registration, error) {
 // way, at most once to each; while the hub does not keep up it waits as long as ctx lets
 // it. A topic that was not declared is status.Undeclared, a foreign one status.NotOwner.
 func Publish[T any](ctx context.Context, p Publisher, topic string, v T, opts ...Option) error {
+	if b, ok := any(v).([]byte); ok && len(opts) == 0 {
+		return p.Topic(topic).Emit(ctx, session.Message{Codec: uint8(codec.IDRaw), Payload: b})
+	}
 	return emit(ctx, p.Topic(topic), &v, opts)
 }
 

@@ -37,9 +37,10 @@ type Subscription struct {
 	feed   *feed // instead of stream, in this process
 
 	dropped atomic.Uint64
-	gap     uint64 // owned by the receiver, like …
-	source  uint64 // … the last publication's source and …
-	sender  string // … its name
+	// owned by the receiver
+	gap     uint64
+	current Publication
+	source  uint64 // of current
 
 	mu     sync.Mutex
 	queue  []Publication
@@ -57,17 +58,24 @@ type SubscribeOptions struct {
 // why, io.EOF after Close.
 func (s *Subscription) Recv(ctx context.Context) (Publication, error) {
 	p, err := s.Borrow(ctx)
-	if err == nil && s.stream != nil {
-		p.Payload, p.Ext = slices.Clone(p.Payload), slices.Clone(p.Ext)
+	if err != nil {
+		return Publication{}, err
 	}
-	return p, err
+	own := *p
+	if s.stream != nil {
+		own.Payload, own.Ext = slices.Clone(p.Payload), slices.Clone(p.Ext)
+	}
+	return own, nil
 }
 
-// Borrow is Recv without a copy: the bytes are not to be written, and valid until the next
-// Recv or Borrow.
-func (s *Subscription) Borrow(ctx context.Context) (Publication, error) {
+// Borrow is Recv without a copy: the publication and its bytes are not to be written, and
+// valid until the next Recv or Borrow.
+func (s *Subscription) Borrow(ctx context.Context) (*Publication, error) {
+	p := &s.current
 	if s.stream == nil {
-		return s.pop(ctx)
+		var err error
+		*p, err = s.pop(ctx)
+		return p, err
 	}
 	for {
 		item, err := s.stream.Borrow(ctx)
@@ -75,32 +83,24 @@ func (s *Subscription) Borrow(ctx context.Context) (Publication, error) {
 			if errors.Is(err, status.Cancelled) && s.isClosed() {
 				err = io.EOF
 			}
-			return Publication{}, err
+			return nil, err
 		}
 		if item.From.Name == "" {
 			s.note(item)
 			continue
 		}
-		p := Publication{
-			Channel: item.From.Channel, Topic: item.From.Name, Sender: s.nameOf(item.Source),
-			Codec: item.Codec, Payload: item.Payload, Sequence: item.Sequence, Ext: item.Ext, Dropped: s.gap,
+		if item.Source != s.source || p.Sender == "" { // a number stands for one member as long as the session lasts
+			s.source, p.Sender = item.Source, s.stream.Session().SourceName(item.Source)
 		}
-		s.gap = 0
+		p.Channel, p.Topic = item.From.Channel, item.From.Name
+		p.Codec, p.Payload, p.Sequence, p.Ext = item.Codec, item.Payload, item.Sequence, item.Ext
+		p.Dropped, s.gap = s.gap, 0
 		return p, nil
 	}
 }
 
-// nameOf returns the member id of a source. A number stands for one member as long as the
-// session lasts.
-func (s *Subscription) nameOf(source uint64) string {
-	if source != s.source || s.sender == "" {
-		s.source, s.sender = source, s.stream.Session().SourceName(source)
-	}
-	return s.sender
-}
-
 // note takes a Confirmation.
-func (s *Subscription) note(item session.Item) {
+func (s *Subscription) note(item *session.Item) {
 	var c operation.Confirmation
 	if json.Unmarshal(item.Payload, &c) == nil {
 		s.gap += c.Dropped

@@ -92,17 +92,20 @@ func (r *received) release() {
 	*r = received{}
 }
 
-// shift takes the first item out, which is valid until release, and what it costs. The last
-// leaves the received empty.
-func (r *received) shift() (item Item, price uint64) {
+// shift makes r.item the first of the items that are left and returns what it costs.
+func (r *received) shift() (price uint64) {
 	if r.run.n == 0 {
 		r.taken = true
-		return r.item, r.cost
+		return r.cost
 	}
-	price = r.run.cost
-	f := r.run.shift()
+	h, payload, size := head(r.run.b)
+	price = cost(len(payload))
+	it := &r.item
+	it.Codec, it.Source, it.Sequence = h.Codec, h.Source, h.Sequence
+	it.Ext, it.Payload = r.run.b[wire.HeaderSize:size-len(payload)], payload
+	r.run.b, r.run.n, r.run.cost = r.run.b[size:], r.run.n-1, r.run.cost-price
 	r.taken = r.run.n == 0
-	return Item{Codec: f.Codec, Source: f.Source, Sequence: f.Sequence, From: r.item.From, Ext: f.Ext, Payload: f.Payload}, price - r.run.cost
+	return price
 }
 
 // parts finds the extensions and payload of f in the Buffer that was kept of it, which
@@ -160,10 +163,11 @@ func (x *Stream) passTo(p StreamPeer) {
 // Recv returns the next item, its payload appended to dst. After the last item it returns
 // io.EOF, after a failure the *status.Error. At the end of ctx the stream goes on.
 func (x *Stream) Recv(ctx context.Context, dst []byte) (Item, error) {
-	item, err := x.receive(ctx)
+	p, err := x.receive(ctx)
 	if err != nil {
 		return Item{}, err
 	}
+	item := *p
 	if dst != nil || x.cur.buf == nil || !x.cur.buf.Private() {
 		item.Payload = append(dst, item.Payload...)
 	}
@@ -174,19 +178,19 @@ func (x *Stream) Recv(ctx context.Context, dst []byte) (Item, error) {
 	return item, nil
 }
 
-// Borrow is Recv without a copy: the item's bytes are not to be written, and valid until the
-// next Recv or Borrow.
-func (x *Stream) Borrow(ctx context.Context) (Item, error) {
+// Borrow is Recv without a copy: the item and its bytes are not to be written, and valid
+// until the next Recv or Borrow.
+func (x *Stream) Borrow(ctx context.Context) (*Item, error) {
 	item, err := x.receive(ctx)
-	if x.cur.buf != nil && x.cur.buf.Foreign() { // the peer could change what is looked at
+	if err == nil && x.cur.buf != nil && x.cur.buf.Foreign() { // the peer could change what is looked at
 		item.Payload = append([]byte(nil), item.Payload...)
 	}
 	return item, err
 }
 
-func (x *Stream) receive(ctx context.Context) (Item, error) {
+func (x *Stream) receive(ctx context.Context) (*Item, error) {
 	for {
-		if item, ok, err := x.next(); ok || err != nil {
+		if item, err := x.next(); item != nil || err != nil {
 			return item, err
 		}
 		x.s.flush(false)
@@ -194,7 +198,7 @@ func (x *Stream) receive(ctx context.Context) (Item, error) {
 		select {
 		case <-x.signal:
 		case <-ctx.Done():
-			return Item{}, ctxError(ctx)
+			return nil, ctxError(ctx)
 		}
 	}
 }
@@ -208,22 +212,21 @@ func (x *Stream) leave(ctx context.Context) {
 	handOff(ctx)
 }
 
-// next takes an item that has come already.
-func (x *Stream) next() (Item, bool, error) {
+// next takes an item that has come already, nil if none has.
+func (x *Stream) next() (*Item, error) {
 	if x.cur.taken || x.dropped.Load() {
 		x.cur.release()
 	}
 	if x.cur.empty() {
 		if ok, err := x.refill(); !ok {
-			return Item{}, false, err
+			return nil, err
 		}
 	}
-	item, price := x.cur.shift()
-	x.spent += price
+	x.spent += x.cur.shift()
 	if x.cur.taken || x.spent >= uint64(x.s.cfg.StreamWindow)/8 {
-		x.grant(item.Sequence)
+		x.grant(x.cur.item.Sequence)
 	}
-	return item, true, nil
+	return &x.cur.item, nil
 }
 
 // refill takes what has come first out of the queue; false if nothing has, with the reason

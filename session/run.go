@@ -123,6 +123,15 @@ func routeOf(b []byte) uint32 { return binary.LittleEndian.Uint32(b[12:]) }
 // offset returns where part lies in whole.
 func offset(whole, part []byte) int { return cap(whole) - cap(part) }
 
+// head returns what a receiver needs of the frame that b begins with, and its length. It was
+// looked at when it came.
+func head(b []byte) (h wire.Header, payload []byte, size int) {
+	_ = b[wire.HeaderSize-1]
+	size = int(binary.LittleEndian.Uint32(b))
+	h.Codec, h.Source, h.Sequence = b[6], binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+	return h, b[wire.HeaderSize+8*int(b[7]) : size : size], size
+}
+
 // shift takes the first message out.
 func (r *Run) shift() Frame {
 	size, c := measure(r.b)

@@ -34,8 +34,8 @@ func (x *Stream) Reply(ctx context.Context) (Reply, error) {
 		if over {
 			return reply, nil
 		}
-		_, ok, err2 := x.next()
-		if ok || err2 != nil && !errors.Is(err2, io.EOF) {
+		item, err2 := x.next()
+		if item != nil || err2 != nil && !errors.Is(err2, io.EOF) {
 			continue
 		}
 		x.s.flush(false)
