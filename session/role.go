@@ -93,7 +93,7 @@ func (s *Session) read(t *turn) {
 				continue
 			}
 			s.fail(s.lost("receive", err))
-			s.dirty.flush()
+			s.flushDirty()
 			return
 		}
 		s.dispatch(t)
@@ -174,7 +174,7 @@ func (s *Session) seeOff(err error) error {
 func (s *Session) flushAnswers() {
 	s.flush(false)
 	if s.dirty.any.Load() {
-		s.dirty.flush()
+		s.flushDirty()
 	}
 }
 

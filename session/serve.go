@@ -197,21 +197,6 @@ func (s *Session) answer(h wire.Header, ext, payload []byte) bool {
 	return ok
 }
 
-// FlushAfter has what was appended to another session by Answer, Refuse or Forward
-// flushed once s has read all that it can read without waiting. A forwarder calls it for
-// the session that a frame has gone to, on the goroutine that reads s.
-func (s *Session) FlushAfter(to *Session) {
-	s.dirty.mu.Lock()
-	defer s.dirty.mu.Unlock()
-	for _, d := range s.dirty.list {
-		if d == to {
-			return
-		}
-	}
-	s.dirty.list = append(s.dirty.list, to)
-	s.dirty.any.Store(true)
-}
-
 // FlushLater has what was appended flushed soon by another goroutine, or at once if it is
 // much: for a forwarder that goes on appending.
 func (s *Session) FlushLater() { s.flushOneWay() }

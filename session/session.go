@@ -69,6 +69,8 @@ type Session struct {
 	role   role
 	dirty  dirty
 
+	flushedBy atomic.Pointer[Session] // in whose dirty list it is; of the last that added it
+
 	watched  atomic.Bool // in the Keeper's care
 	ended    atomic.Bool // done is closed
 	draining atomic.Bool // no new calls: the peer goes away, or we do
