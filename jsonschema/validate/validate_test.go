@@ -160,11 +160,11 @@ func TestBombs(t *testing.T) {
 	}
 	// A pattern that backtracking engines never come back from.
 	j := compile(t, `{"pattern":"^(a+)+$","maxLength":900000}`)
-	if err := j(uint8(codec.IDJSON), []byte(`"`+strings.Repeat("a", 500_000)+`!"`)); err == nil {
+	if err := j(uint8(codec.IDJSON), []byte(`"`+strings.Repeat("a", 50_000)+`!"`)); err == nil {
 		t.Error("it fits")
 	}
 	j = compile(t, `{"items":{"pattern":"`+strings.Repeat("(x|y)*", 100)+`$"}}`)
-	many := `["` + strings.Repeat(strings.Repeat("xy", 50)+`","`, 9_000) + `z"]`
+	many := `["` + strings.Repeat(strings.Repeat("xy", 50)+`","`, 1_000) + `z"]`
 	if err := j(uint8(codec.IDJSON), []byte(many)); !errors.Is(err, status.LimitExceeded) {
 		t.Error(err)
 	}
@@ -188,7 +188,7 @@ func TestLarge(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	j = compile(t, `{"items":{"type":"string"}}`)
-	ones := []byte("[" + strings.Repeat("1,", 400_000) + "1]")
+	ones := []byte("[" + strings.Repeat("1,", 100_000) + "1]")
 	if v, _ := jsonschema.ViolationOf(j(uint8(codec.IDJSON), ones)); v.Pointer != "/0" {
 		t.Errorf("%+v", v)
 	}
