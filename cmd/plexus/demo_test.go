@@ -41,7 +41,7 @@ func TestDemo(t *testing.T) {
 	if !s.OK || len(s.Rows) != demoRows || s.Processes != 8 {
 		t.Errorf("%+v", s)
 	}
-	nothingLeft(t)
+	nothingLeft(t, "demo")
 }
 
 // TestDemoInterrupted: wherever it is, it leaves nothing behind.
@@ -59,7 +59,7 @@ func TestDemoInterrupted(t *testing.T) {
 	if err != nil || code != exitInterrupted {
 		t.Error(code, err, p.output())
 	}
-	nothingLeft(t)
+	nothingLeft(t, "demo")
 }
 
 // TestDemoKilled: not even a parent that is killed leaves processes, and the hub sees to
@@ -71,7 +71,7 @@ func TestDemoKilled(t *testing.T) {
 	}
 	awaitFile(t, filepath.Join(os.TempDir(), "plexus-demo-*", "index.sock"))
 	p.kill() // returns when nobody holds its stderr any more: no child is left
-	nothingLeft(t)
+	nothingLeft(t, "demo")
 }
 
 // demoEnv is the environment; TMPDIR is that of this test run.
@@ -88,24 +88,24 @@ func awaitFile(t *testing.T, pattern string) {
 	}
 }
 
-// nothingLeft looks for files and processes of the demo.
-func nothingLeft(t *testing.T) {
+// nothingLeft looks for files and processes of a verb that starts children.
+func nothingLeft(t *testing.T, verb string) {
 	t.Helper()
-	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "plexus-demo-*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "plexus-"+verb+"-*")); len(left) > 0 {
 		t.Errorf("files are left: %v", left)
 	}
-	if left := roles(); len(left) > 0 {
+	if left := roles(verb); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
 	}
 }
 
-// roles lists the processes of demos that this test run has started, where /proc tells.
-func roles() []string {
+// roles lists the children of a verb that this test run has started, where /proc tells.
+func roles(verb string) []string {
 	var found []string
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range all {
 		line, err := os.ReadFile(path)
-		if err != nil || !strings.Contains(string(line), "\x00demo-role\x00") {
+		if err != nil || !strings.Contains(string(line), "\x00"+verb+"-role\x00") {
 			continue
 		}
 		env, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "environ"))

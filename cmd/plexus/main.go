@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// package size: a file per verb, and the verbs have the command line in common.
+
 // Command plexus is the daemon of Plexus and its tool on the command line: "plexus help"
 // says what it can do, "plexus demo" shows it.
 package main

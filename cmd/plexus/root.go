@@ -51,8 +51,8 @@ func (a *app) root() *cobra.Command {
 	}
 	add("hub", a.serve(), a.explore(), a.schema(), a.members(), a.status(), a.stop())
 	add("talk", a.call(), a.stream(), a.provide(), a.send(), a.broadcast(), a.publish(), a.subscribe())
-	add("tools", a.endpoint(), a.demo(), a.version())
-	root.AddCommand(a.demoRole(), exitCodesTopic())
+	add("tools", a.endpoint(), a.demo(), a.bench(), a.version())
+	root.AddCommand(a.demoRole(), a.benchRole(), exitCodesTopic())
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
 	return root

@@ -64,11 +64,11 @@ func (u *user) use(ctx context.Context, a *actor) error {
 	if err != nil {
 		return err
 	}
-	a.say(note{Ready: true, Digest: u.c.Digest})
+	a.Say(note{Ready: true, Digest: u.c.Digest})
 	u.run("subscribe", func(r *Row, m *meter) error { return u.follow(ctx, sub, r, m) })
 	done(sub)
-	a.say(note{Ready: true})
-	if err := a.await(ctx); err != nil {
+	a.Say(note{Ready: true})
+	if err := a.Await(ctx, nil); err != nil {
 		return err
 	}
 	for _, p := range []struct {
@@ -84,7 +84,7 @@ func (u *user) use(ctx context.Context, a *actor) error {
 		}
 		u.run(p.name, func(r *Row, m *meter) error { return p.f(ctx, r, m) })
 	}
-	a.say(note{Done: true, Rows: u.rows})
+	a.Say(note{Done: true, Rows: u.rows})
 	return nil
 }
 

@@ -3,8 +3,8 @@
 // Package demo is "plexus demo": every pattern between real processes that do real work,
 // with results that are checked.
 //
-// The parent (run.go) starts this program again in several roles and talks to them by
-// lines of JSON on their stdin and stdout (child.go, role.go):
+// The parent (run.go) starts this program again in several roles (role.go; package family
+// has how they talk):
 //
 //	hub        a daemon on a private unix path and a loopback port        roles.go
 //	index      indexes the Go files of a folder: search, lines, progress  index.go

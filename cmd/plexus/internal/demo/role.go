@@ -4,7 +4,6 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/cmd/plexus/internal/family"
 	"github.com/plexus-ipc/plexus/daemon"
 	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/status"
@@ -20,57 +20,27 @@ import (
 
 // actor is a child, seen from inside.
 type actor struct {
-	task  task
-	out   io.Writer
-	lines chan struct{} // one per line that the parent sends
+	*family.Actor
+	task task
 }
 
 // Role plays a role until in ends. What it has to say it writes to out.
 func Role(ctx context.Context, role string, in io.Reader, out io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	lines := json.NewDecoder(in)
-	a := &actor{out: out, lines: make(chan struct{}, 16)}
-	if err := lines.Decode(&a.task); err != nil {
-		return status.Errorf(status.InvalidArgument, "demo-role is started by plexus demo: %w", err)
-	}
-	go func() { // until stdin ends, or the process does
-		defer cancel()
-		for {
-			var line json.RawMessage
-			if lines.Decode(&line) != nil {
-				return
-			}
-			a.lines <- struct{}{}
+	a := new(actor)
+	return family.Follow(ctx, in, out, &a.task, func(ctx context.Context, line *family.Actor) error {
+		a.Actor = line
+		play, ok := map[string]func(context.Context) error{
+			"hub": a.hub, "index": a.index, "words": a.words, "consumer": a.consumer,
+		}[role]
+		if !ok {
+			return status.Errorf(status.InvalidArgument, "there is no role %q", role)
 		}
-	}()
-	play, ok := map[string]func(context.Context) error{
-		"hub": a.hub, "index": a.index, "words": a.words, "consumer": a.consumer,
-	}[role]
-	if !ok {
-		return status.Errorf(status.InvalidArgument, "there is no role %q", role)
-	}
-	if err := play(ctx); err != nil && ctx.Err() == nil {
-		a.say(note{Error: err.Error()})
-	}
-	return nil
+		return play(ctx)
+	})
 }
 
 // done closes what is used no more.
 func done(c io.Closer) { c.Close() }
-
-// say tells the parent something. If it is gone, so are we soon.
-func (a *actor) say(n note) { _ = json.NewEncoder(a.out).Encode(n) }
-
-// await waits for the parent's next line.
-func (a *actor) await(ctx context.Context) error {
-	select {
-	case <-a.lines:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // hub is the role of the daemon.
 func (a *actor) hub(ctx context.Context) error {
@@ -83,7 +53,7 @@ func (a *actor) hub(ctx context.Context) error {
 	go func() { over <- d.Run(ctx) }()
 	select {
 	case <-d.Ready():
-		a.say(note{Ready: true, Endpoints: d.Endpoints()})
+		a.Say(note{Ready: true, Endpoints: d.Endpoints()})
 		return <-over
 	case err := <-over:
 		return err
@@ -121,7 +91,7 @@ func (a *actor) provide(ctx context.Context, name string, offer func(hub *plexus
 			return err
 		}
 	}
-	a.say(note{Ready: true, Endpoints: srv.Endpoints(), Digest: sum})
+	a.Say(note{Ready: true, Endpoints: srv.Endpoints(), Digest: sum})
 	select {
 	case <-ctx.Done():
 		return nil

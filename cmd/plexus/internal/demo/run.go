@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/cmd/plexus/internal/family"
 	"github.com/plexus-ipc/plexus/status"
 )
 
@@ -92,7 +93,7 @@ func play(ctx context.Context, folder string, o Options) (s *summary, err error)
 	if err != nil {
 		return nil, err
 	}
-	program, err := self()
+	children, err := family.New("demo-role", o.Err)
 	if err != nil {
 		return nil, err
 	}
@@ -100,22 +101,22 @@ func play(ctx context.Context, folder string, o Options) (s *summary, err error)
 	if err != nil {
 		return nil, status.Errorf(status.Internal, "no private folder: %w", err)
 	}
-	d := &director{c: c, family: family{program: program, stderr: o.Err}, task: task{Folder: folder, Private: private}}
+	d := &director{c: c, family: children, task: task{Folder: folder, Private: private}}
 	defer func() {
-		err = errors.Join(err, d.family.end(patience), os.RemoveAll(private))
+		err = errors.Join(err, d.family.End(patience), os.RemoveAll(private))
 	}()
 	s = &summary{Folder: folder, Files: len(c.Files), Lines: c.Lines, Bytes: c.Bytes}
 	if s.Rows, err = d.direct(ctx); err != nil {
 		return nil, err
 	}
-	s.Processes, s.Endpoints, s.Seconds = len(d.family.children)+1, d.endpoints, time.Since(began).Seconds()
+	s.Processes, s.Endpoints, s.Seconds = d.family.Len()+1, d.endpoints, time.Since(began).Seconds()
 	return s, nil
 }
 
 // director leads the children through the demo.
 type director struct {
 	c         *corpus
-	family    family
+	family    *family.Family
 	task      task
 	endpoints []string
 }
@@ -153,11 +154,12 @@ func (d *director) direct(ctx context.Context) ([]Row, error) {
 
 // begin starts a provider and returns where it listens.
 func (d *director) begin(ctx context.Context, role string, t task) ([]string, error) {
-	c, err := d.family.start(role, t)
+	c, err := d.family.Start(role, t)
 	if err != nil {
 		return nil, err
 	}
-	n, err := c.next(ctx)
+	var n note
+	err = c.Next(ctx, &n)
 	if err == nil && n.Digest != "" && n.Digest != d.c.Digest {
 		err = errChanged
 	}
@@ -166,15 +168,16 @@ func (d *director) begin(ctx context.Context, role string, t task) ([]string, er
 
 // consume runs the consumers.
 func (d *director) consume(ctx context.Context, tasks []task) ([]Row, error) {
-	children := make([]*child, len(tasks))
+	children := make([]*family.Child, len(tasks))
 	for i, t := range tasks {
 		var err error
-		if children[i], err = d.family.start("consumer", t); err != nil {
+		if children[i], err = d.family.Start("consumer", t); err != nil {
 			return nil, err
 		}
 	}
 	for _, c := range children { // all have subscribed
-		n, err := c.next(ctx)
+		var n note
+		err := c.Next(ctx, &n)
 		if err == nil && n.Digest != d.c.Digest {
 			err = errChanged
 		}
@@ -187,17 +190,14 @@ func (d *director) consume(ctx context.Context, tasks []task) ([]Row, error) {
 	}
 	want := expect(d.c)
 	for _, c := range children { // all have seen the end of the index
-		if _, err := c.next(ctx); err != nil {
+		if err := c.Next(ctx, new(note)); err != nil {
 			return nil, err
 		}
 	}
 	var rows []Row
 	for i, c := range children { // one at a time, so that they measure themselves only
-		if err := c.tell("go"); err != nil {
-			return nil, err
-		}
-		n, err := c.next(ctx)
-		if err != nil {
+		var n note
+		if err := c.Ask(ctx, "go", &n); err != nil {
 			return nil, err
 		}
 		for _, r := range n.Rows {
