@@ -39,7 +39,7 @@ type exitRow struct {
 func exitTable() []exitRow {
 	return []exitRow{
 		{exitOK, "all went well", []status.Code{status.OK}},
-		{exitFailed, "the method itself failed", []status.Code{status.Failed, status.Internal}},
+		{exitFailed, "the method itself failed; doctor found a problem, demo a difference, bench nothing to measure", []status.Code{status.Failed, status.Internal}},
 		{exitUsage, "wrong command line, value, name, address or file: nothing was sent", nil},
 		{exitNobody, "nobody there: no hub, no provider, no such method; a retry is safe", []status.Code{status.Unavailable, status.NoProvider, status.UnknownMethod}},
 		{exitTime, "the time was up (--timeout)", []status.Code{status.DeadlineExceeded}},

@@ -70,7 +70,7 @@ func TestHelp(t *testing.T) {
 	b := newBench(t)
 	for _, verb := range []string{
 		"serve", "call", "send", "broadcast", "publish", "subscribe", "stream", "provide", "members", "status", "stop",
-		"endpoint", "endpoint parse", "endpoint convert", "demo", "bench", "version", "completion", "completion bash",
+		"endpoint", "endpoint parse", "endpoint convert", "demo", "bench", "doctor", "version", "completion", "completion bash",
 	} {
 		exit, out, errs := b.run("", append(strings.Fields(verb), "--help")...)
 		if exit != exitOK || !strings.Contains(out, "Usage:") {

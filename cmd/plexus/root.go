@@ -51,7 +51,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("hub", a.serve(), a.explore(), a.schema(), a.members(), a.status(), a.stop())
 	add("talk", a.call(), a.stream(), a.provide(), a.send(), a.broadcast(), a.publish(), a.subscribe())
-	add("tools", a.endpoint(), a.demo(), a.bench(), a.version())
+	add("tools", a.endpoint(), a.demo(), a.bench(), a.doctor(), a.version())
 	root.AddCommand(a.demoRole(), a.benchRole(), exitCodesTopic())
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
