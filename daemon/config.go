@@ -49,6 +49,9 @@ type Config struct {
 	// 0 is 0600.
 	Mode  fs.FileMode
 	Group string
+	// SocketBuffer is the size of the send and receive buffers of sockets, in bytes; 0 is the
+	// system's.
+	SocketBuffer int
 	// TLS names the files for tls addresses. With a CA, clients need a certificate of it.
 	TLS TLSFiles
 

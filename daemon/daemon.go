@@ -95,7 +95,7 @@ func (d *Daemon) build(secret []byte) (err error) {
 	d.srv, err = plexus.NewServer(&plexus.ListenOptions{
 		ID: d.hub.ID(), Hub: d.hub, Secret: secret, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports,
 		MaxSessions: d.cfg.MaxSessions, Session: d.cfg.session(), Log: d.log,
-		Transport: transport.Options{Mode: d.cfg.Mode, Group: d.cfg.Group},
+		Transport: transport.Options{Mode: d.cfg.Mode, Group: d.cfg.Group, SendBuffer: d.cfg.SocketBuffer, RecvBuffer: d.cfg.SocketBuffer},
 	})
 	return err
 }

@@ -32,6 +32,8 @@ type app struct {
 	timeoutSet              bool
 	tls                     daemon.TLSFiles
 	tlsName                 string
+	socketBuffer            string
+	socketBytes             int // what that is
 
 	began bool // the command line was right: what fails from now on is no usage error
 	again chan struct{}

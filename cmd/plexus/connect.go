@@ -28,6 +28,7 @@ func (a *app) dial(ctx context.Context) (*plexus.Client, error) {
 		return nil, err
 	}
 	o := &plexus.DialOptions{ID: a.id, Log: log, Session: session.Config{Product: "plexus " + programVersion()}}
+	o.Transport.SendBuffer, o.Transport.RecvBuffer = a.socketBytes, a.socketBytes
 	if o.Secret, err = a.secret(log); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/plexus-ipc/plexus/cmd/plexus/internal/benchmark"
 	"github.com/plexus-ipc/plexus/daemon"
 )
 
@@ -69,6 +70,13 @@ func (a *app) begin(cmd *cobra.Command, _ []string) error {
 	if a.timeout < 0 {
 		return usagef("--timeout %v is negative: 0 is no limit", a.timeout)
 	}
+	if a.socketBuffer != "" {
+		n, err := benchmark.ParseSize(a.socketBuffer)
+		if err != nil || n == 0 {
+			return usagef("--socket-buffer %q is no size: write 256K or 1M", a.socketBuffer)
+		}
+		a.socketBytes = n
+	}
 	if a.address == "" {
 		a.address = daemon.DefaultAddress
 		if v, _ := a.env("PLEXUS_ADDRESS"); v != "" {
@@ -90,6 +98,7 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.tls.Cert, "tls-cert", "", "PEM file with the own TLS certificate")
 	f.StringVar(&a.tls.Key, "tls-key", "", "PEM file with its key")
 	f.StringVar(&a.tlsName, "tls-server-name", "", "the name in the server's certificate, if it is not the host of the address")
+	f.StringVar(&a.socketBuffer, "socket-buffer", "", "send and receive buffers of sockets: 256K, 1M (default: the system's)")
 	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default: info for serve, else warn)")
 	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
 }

@@ -127,6 +127,7 @@ func (s *serveFlags) addLimits(f *pflag.FlagSet) {
 func (a *app) daemonConfig(s *serveFlags, log *slog.Logger) (*daemon.Config, error) {
 	c := s.cfg
 	c.Log, c.TLS, c.Hub.ID, c.Hub.Version = log, a.tls, a.id, programVersion()
+	c.SocketBuffer = a.socketBytes
 	c.Hub.OwnerPolicy = hub.OwnerPolicy(s.ownerPolicy)
 	if len(c.Listen) == 0 {
 		c.Listen = []string{a.address}
