@@ -50,7 +50,7 @@ func benchFlags(f *pflag.FlagSet, o *benchmark.Options) {
 	f.SortFlags = false
 	f.BoolVar(&o.Quick, "quick", false, "fewer cases, at most 45 s")
 	f.IntVar(&o.Count, "count", 0, "operations per case and round (default: as many as fit its time)")
-	f.IntVar(&o.Rounds, "rounds", 3, "how often each case is measured")
+	f.IntVar(&o.Rounds, "rounds", 0, "how often each case is measured (default: 3, and 5 minutes at most)")
 	f.StringSliceVar(&o.Transports, "transport", nil, "which: shm, npipe, unix, unixpacket, unixgram, tcp, tls (default: all that work here)")
 	f.StringSliceVar(&o.Patterns, "pattern", nil, "which: call, stream, publish (default: all)")
 	f.StringSliceVar(&o.Routes, "route", nil, "which: direct, hub (default: both)")

@@ -30,6 +30,7 @@ type subscribers struct {
 	// Who has received so much: the last one reports.
 	crossed  [4]atomic.Int32 // half a window more
 	complete atomic.Int32    // all
+	progress atomic.Uint64   // counts both
 	done     chan struct{}   // all have all
 
 	failed  chan error
@@ -104,6 +105,7 @@ func (s *subscribers) receive(ctx context.Context, one *subscriber) error {
 		}
 		if count++; count == s.target.Load() {
 			count = 0
+			s.progress.Add(1)
 			if s.complete.Add(1) == int32(len(s.all)) {
 				s.done <- struct{}{}
 			}
@@ -117,6 +119,7 @@ func (s *subscribers) receive(ctx context.Context, one *subscriber) error {
 
 // cross acknowledges count publications if this is the last subscriber to get there.
 func (s *subscribers) cross(ctx context.Context, count uint32) error {
+	s.progress.Add(1)
 	c := &s.crossed[count/s.half%uint32(len(s.crossed))]
 	if c.Add(1) < int32(len(s.all)) {
 		return nil
@@ -138,19 +141,24 @@ func (s *subscribers) expect(count int, timed bool) {
 
 // await waits until all have come.
 func (s *subscribers) await(ctx context.Context) error {
-	s.timeout.Reset(lostAfter)
-	select {
-	case <-s.done:
-		return nil
-	case err := <-s.failed:
-		if err == nil {
-			err = io.ErrUnexpectedEOF
+	for {
+		before := s.progress.Load()
+		s.timeout.Reset(lostAfter)
+		select {
+		case <-s.done:
+			return nil
+		case err := <-s.failed:
+			if err == nil {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.timeout.C:
+			if s.progress.Load() == before {
+				return status.Errorf(status.DataLoss, "publications did not come")
+			}
 		}
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.timeout.C:
-		return status.Errorf(status.DataLoss, "publications did not come")
 	}
 }
 

@@ -65,8 +65,11 @@ func (o *Options) check() (*settings, error) {
 	if o.Rounds == 0 {
 		s.rounds = 3
 	}
-	if o.Quick {
+	switch {
+	case o.Quick:
 		s.limit = quickLimit
+	case o.Count == 0 && o.Rounds == 0: // who asks for so many gets them
+		s.limit = fullLimit
 	}
 	if o.Count < 0 || o.Count > maxCount || s.rounds < 1 || s.rounds > maxRounds {
 		return nil, invalidf("a count is 0 to %d, rounds are 1 to %d", maxCount, maxRounds)

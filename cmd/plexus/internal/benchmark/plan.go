@@ -11,6 +11,7 @@ import (
 // Times. What follows from them is in plan.slotTime.
 const (
 	quickLimit = 38 * time.Second // then what is left is left out
+	fullLimit  = 5 * time.Minute
 	quickWork  = 22 * time.Second // what the slots of a quick run may take together
 	fullWork   = 180 * time.Second
 	shortSlot  = 40 * time.Millisecond

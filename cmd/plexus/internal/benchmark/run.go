@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -131,13 +132,13 @@ func (r *runner) one(ctx context.Context, all []*rig, k report.Case) error {
 		case len(samples[x]) > 0:
 			r.report.Results = append(r.report.Results, rowOf(x, k, samples[x]))
 		case !x.broken:
-			r.skip(report.Skipped{Route: x.route, Transport: x.scheme, Buffer: x.buffer.name, Case: k.String(), Reason: "the time of --quick was up"})
+			r.skip(report.Skipped{Route: x.route, Transport: x.scheme, Buffer: x.buffer.name, Case: k.String(), Reason: "the time was up: measure less, or ask for a number of --rounds"})
 		}
 	}
 	return nil
 }
 
-// late reports whether the time of a quick run is up.
+// late reports whether the time of the run is up.
 func (r *runner) late() bool { return r.s.limit > 0 && time.Since(r.began) > r.s.limit }
 
 // skip remembers what is left out, once.
@@ -173,7 +174,8 @@ func (r *runner) start(ctx context.Context, route, scheme string, b buffer) (*ri
 		if end := x.end(); end != nil {
 			err = errors.Join(err, end)
 		}
-		return nil, errors.New(strings.ReplaceAll(err.Error(), folder, "…")) // it is gone, and was never of interest
+		private := strings.NewReplacer(folder, "…", filepath.Base(folder), "…") // it is gone, and was never of interest
+		return nil, errors.New(private.Replace(err.Error()))
 	}
 	return x, nil
 }

@@ -100,9 +100,9 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
-var broken = errors.New("operation not permitted")
+var errBroken = errors.New("operation not permitted")
 
-func fails() error { return broken }
+func fails() error { return errBroken }
 
 // finding is one thing that is not well, and what the check of that name says then.
 type finding struct {
@@ -130,12 +130,12 @@ var findings = []finding{
 		s.with("/sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes", "1048576")
 	}, Better, "1024 KiB", "--memory"},
 	{"clock", func(s *System) { s.Clock = func() time.Duration { return time.Microsecond } }, Better, "tsc, 1000 ns", "echo tsc"},
-	{"sched_yield", func(s *System) { s.Yield = func() (time.Duration, error) { return 0, broken } }, Better, "not permitted", "seccomp"},
+	{"sched_yield", func(s *System) { s.Yield = func() (time.Duration, error) { return 0, errBroken } }, Better, "not permitted", "seccomp"},
 	{"sched_yield", func(s *System) { s.Yield = func() (time.Duration, error) { return time.Millisecond, nil } }, Better, "1000000 ns", ""},
 	{"descriptors", func(s *System) { s.Limit = only("nofile", 1024, 4096) }, Better, "1024, at most 4096", "ulimit"},
 	{"descriptors", func(s *System) { s.Limit = only("nofile", 64, 64) }, Problem, "64", "ulimit"},
-	{"unix sockets", func(s *System) { s.Listen = refuse("unix", broken) }, Problem, "not permitted", "TMPDIR"},
-	{"tcp on loopback", func(s *System) { s.Listen = refuse("tcp", broken) }, Problem, "not permitted", "ip link"},
+	{"unix sockets", func(s *System) { s.Listen = refuse("unix", errBroken) }, Problem, "not permitted", "TMPDIR"},
+	{"tcp on loopback", func(s *System) { s.Listen = refuse("tcp", errBroken) }, Problem, "not permitted", "ip link"},
 	{"unix socket buffers", func(s *System) {
 		s.Buffers = func(network string, ask int) (Buffers, error) {
 			if network == "unix" {
@@ -147,7 +147,7 @@ var findings = []finding{
 	{"tcp socket buffers", func(s *System) {
 		s.Buffers = func(network string, ask int) (Buffers, error) {
 			if network == "tcp" {
-				return Buffers{}, broken
+				return Buffers{}, errBroken
 			}
 			return Buffers{212992, 212992, ask, ask}, nil
 		}
@@ -163,7 +163,7 @@ var findings = []finding{
 	{"folder of names", func(s *System) { s.file(home, File{Dir: true, Mode: 0o777, UID: 7}, nil) }, Problem, "everybody may replace", "chmod 700"},
 	{"folder of names", func(s *System) { s.file(home, File{Dir: true, Mode: 0o755, UID: 7}, nil) }, Better, "mode 0755", "chmod 700"},
 	{"folder of names", func(s *System) { s.file(home, File{Link: true, UID: 7}, nil) }, Problem, "no folder", "rm"},
-	{"folder of names", func(s *System) { s.file(home, File{}, broken) }, Problem, "cannot be looked at", ""},
+	{"folder of names", func(s *System) { s.file(home, File{}, errBroken) }, Problem, "cannot be looked at", ""},
 	{"folder of names", func(s *System) { s.Writable = func(string) bool { return false } }, Problem, "cannot be written to", "chmod"},
 	{"folder of names", func(s *System) {
 		s.file(home, File{}, fs.ErrNotExist)
@@ -187,7 +187,7 @@ var findings = []finding{
 		s.List = func(string) ([]string, error) { return []string{"a.sock"}, nil }
 		s.file(home+"/a.sock", File{Mode: 0o600}, nil)
 	}, Better, "a.sock is no socket", ""},
-	{"sockets", func(s *System) { s.List = func(string) ([]string, error) { return nil, broken } }, Problem, "not permitted", ""},
+	{"sockets", func(s *System) { s.List = func(string) ([]string, error) { return nil, errBroken } }, Problem, "not permitted", ""},
 }
 
 // TestFindings breaks one thing at a time: that check, and no other, says so.

@@ -113,14 +113,15 @@ func (r *Report) best() string {
 	return name
 }
 
-// worthy returns the row with the highest rate, but that of the recommended transport
-// unless it is clearly slower.
-func (r *Report) worthy(rows []Row) Row {
-	first := fastest(rows, slowness)
-	if mine, ok := find(rows, r.best()); ok && mine.PerSecond*clear >= first.PerSecond {
-		return mine
+// usual returns the row of the recommended transport, or of the first in Order: what is
+// said of it is not about transports.
+func (r *Report) usual(rows []Row) Row {
+	for _, scheme := range append([]string{r.best()}, r.Order...) {
+		if row, ok := find(rows, scheme); ok {
+			return row
+		}
 	}
-	return first
+	return rows[0]
 }
 
 // adviseTransport names the transport to use, and what the others cost.
@@ -222,7 +223,7 @@ func adviseStream(r *Report) []string {
 	if len(rows) == 0 {
 		return nil
 	}
-	first := r.worthy(rows)
+	first := r.usual(rows)
 	text := fmt.Sprintf("A stream carries %s items of %s bytes a second over %s", number(first.PerSecond), SizeText(size), first.Transport)
 	if call, ok := find(r.pick(Direct, Case{Call, 1, size}), first.Transport); ok && call.PerSecond > 0 {
 		text += fmt.Sprintf(", %.0f × as many as calls one after the other: for many small values stream, do not call", first.PerSecond/call.PerSecond)
@@ -239,7 +240,7 @@ func advisePublish(r *Report) []string {
 			if len(rows) == 0 {
 				continue
 			}
-			first := r.worthy(rows)
+			first := r.usual(rows)
 			how := map[string]string{Direct: "directly", Hub: "through the hub"}[route]
 			all = append(all, fmt.Sprintf("One publisher reaches 8 subscribers %s with %s messages of %s bytes a second over %s (%s deliveries a second).",
 				how, number(first.PerSecond), SizeText(first.Bytes), first.Transport, number(8*first.PerSecond)))
