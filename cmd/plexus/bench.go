@@ -17,7 +17,7 @@ const benchHelp = `Measure the transports of this machine, between processes, th
 functions: calls (1, 8 and 64 callers on one connection), streams, and publications to one
 subscriber and to eight; directly and through a hub; with 64 B, 1 KiB, 64 KiB and 1 MiB.
 
-  plexus bench                                     # everything, about three minutes
+  plexus bench                                     # everything, three to five minutes
   plexus bench --quick                             # the most important, well below 45 s
   plexus bench --transport unix,tcp --pattern call --size 64
   plexus bench --transport unix --socket-buffer default,64K,256K,1M --size 64K,1M
