@@ -40,7 +40,8 @@ type bench struct {
 	env       []string
 	skipped   []report.Skip
 	records   []report.Record
-	failed    map[string]int // by row, transport and system: how often in sequence
+	failed    map[string]int  // by row, transport and system: how often in sequence
+	absent    map[string]bool // by transport and system: it cannot listen there
 	began     time.Time
 }
 
@@ -151,23 +152,16 @@ func provide(box *foreign.Box, d *lab.Description) error {
 	if d.Program == "" {
 		return nil
 	}
-	at, err := box.Look(d.Program)
+	_, err := box.Look(d.Program)
 	if err != nil && box.Install {
 		if err = box.Fetch(d.Package); err == nil {
-			at, err = box.Look(d.Program)
+			_, err = box.Look(d.Program)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	if out, _ := exec.Command("dpkg-query", "-W", "-f=${Version}", d.Package).Output(); len(out) > 0 {
-		d.Version = d.Package + " " + string(out) + ", client " + d.Version
-	} else if found, _ := filepath.Glob(filepath.Join(box.Folder, "archives", d.Package+"_*.deb")); len(found) > 0 {
-		version := strings.Split(filepath.Base(found[0]), "_")[1]
-		d.Version = d.Package + " " + version + ", client " + d.Version
-	} else {
-		d.Version = at + ", client " + d.Version
-	}
+	d.Version = strings.TrimSpace(d.Package+" "+box.Version(d.Package)) + ", client " + d.Version
 	return nil
 }
 
@@ -196,8 +190,11 @@ const moved = 1.6
 // that the machine moved meanwhile, the set is done again.
 func (b *bench) set(ctx context.Context, round int, row report.Row, scheme string) {
 	var members []*system
+	if row.Pattern == lab.Loans && scheme != "shm" {
+		return // there is nothing to lend
+	}
 	for _, s := range b.systems {
-		if slices.Contains(s.Schemes, scheme) && slices.Contains(s.Patterns, row.Need()) && b.failed[key(row, scheme, s)] < 2 {
+		if slices.Contains(s.Schemes, scheme) && slices.Contains(s.Patterns, row.Need()) && b.failed[key(row, scheme, s)] < 2 && !b.absent[scheme+" "+s.Name] {
 			members = append(members, s)
 		}
 	}
@@ -232,6 +229,12 @@ func (b *bench) member(ctx context.Context, round int, row report.Row, scheme st
 		}
 	}
 	if ctx.Err() != nil {
+		return
+	}
+	var absent absentError
+	if errors.As(err, &absent) {
+		b.absent[scheme+" "+s.Name] = true
+		b.skip(s.Name, "over "+scheme, err)
 		return
 	}
 	rec.Round, rec.Probe = round, probe

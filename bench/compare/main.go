@@ -129,7 +129,7 @@ func (o *options) measure(ctx context.Context) (*report.Run, error) {
 
 // prepare finds out what can be measured here.
 func (o *options) prepare() (*bench, error) {
-	b := &bench{warm: o.warm, run: o.run, rounds: o.rounds, quiet: o.quiet, profile: o.profile, failed: map[string]int{}}
+	b := &bench{warm: o.warm, run: o.run, rounds: o.rounds, quiet: o.quiet, profile: o.profile, failed: map[string]int{}, absent: map[string]bool{}}
 	if o.profile != "" {
 		var err error
 		if b.profile, err = filepath.Abs(o.profile); err != nil {

@@ -21,21 +21,21 @@ import (
 type process struct {
 	role  string
 	cmd   *exec.Cmd
-	stdin io.Closer
+	stdin io.WriteCloser
 	lines chan string // closed when its output ends
 	said  tail        // on standard error
 	ended chan struct{}
 }
 
-// start starts a process for a job.
-func start(command, env []string, j lab.Job) (*process, error) {
+// start starts a process for a job, in a folder.
+func start(command, env []string, folder string, j lab.Job) (*process, error) {
 	arguments := append(command[1:len(command):len(command)],
 		"-system", j.System, "-role", j.Role, "-pattern", j.Pattern, "-at", j.At, "-hub="+strconv.FormatBool(j.Hub),
 		"-callers", strconv.Itoa(j.Callers), "-bytes", strconv.Itoa(j.Bytes), "-subscribers", strconv.Itoa(j.Subscribers),
 		"-warm", j.Warm.String(), "-run", j.Run.String(), "-profiles", j.Profile)
 	p := &process{role: j.Role, cmd: exec.Command(command[0], arguments...), lines: make(chan string, 16), ended: make(chan struct{})}
 	p.cmd.Stderr = &p.said
-	p.cmd.Env = env
+	p.cmd.Env, p.cmd.Dir = env, folder
 	inherit(p.cmd)
 	var err error
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
@@ -83,6 +83,9 @@ func (p *process) expect(ctx context.Context, want string) (string, error) {
 		}
 	}
 }
+
+// proceed says that the measured time may begin.
+func (p *process) proceed() { _, _ = io.WriteString(p.stdin, "go\n") } // who has gone is told by its lines
 
 // stop ends a process: politely, then not.
 func (p *process) stop() {

@@ -5,16 +5,21 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/plexus-ipc/plexus/bench/compare/internal/lab"
 	"github.com/plexus-ipc/plexus/bench/compare/internal/report"
 )
+
+// absentError says that a system cannot even listen on a transport.
+type absentError struct{ error }
 
 // patience is how long a process may take to begin, or to end after its measured time.
 const patience = 20 * time.Second
@@ -41,7 +46,7 @@ func (b *bench) once(ctx context.Context, row report.Row, scheme string, s *syst
 	defer func() { stopAll(all) }()
 	enter := func(role string) (*process, error) {
 		j.Role = role
-		p, err := start(s.command, b.env, j)
+		p, err := start(s.command, b.env, dir, j)
 		if err == nil {
 			all = append(all, p)
 		}
@@ -56,6 +61,10 @@ func (b *bench) once(ctx context.Context, row report.Row, scheme string, s *syst
 			return rec, b.watch(ctx, &rec, all, p, nil)
 		}
 		if _, err := p.expect(ctx, "ready"); err != nil {
+			err = errors.New(strings.ReplaceAll(err.Error(), at, scheme+"://…")) // the path is another each time
+			if len(all) == 1 && ctx.Err() == nil {
+				err = absentError{err}
+			}
 			return rec, err
 		}
 		if role == lab.Subscribe {
@@ -107,6 +116,7 @@ func (b *bench) watch(ctx context.Context, rec *report.Record, all []*process, p
 	}
 	began := time.Now()
 	ours, machine := spent()
+	p.proceed()
 	if _, err := p.expect(ctx, "end"); err != nil {
 		return blame(err, publisher)
 	}

@@ -5,10 +5,12 @@ package layers
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,7 +29,7 @@ func TestDocsLinks(t *testing.T) {
 func TestDocsDependencies(t *testing.T) {
 	dir := root(t)
 	told := read(t, filepath.Join(dir, "docs", "dependencies.md"))
-	for _, folder := range append(workFolders(t, dir), "tools") {
+	for _, folder := range append(workFolders(t, dir), slices.Sorted(maps.Keys(apart))...) {
 		for _, missing := range untold(readModule(t, dir, folder), told) {
 			t.Errorf("%s/go.mod requires %s, which docs/dependencies.md does not tell", folder, missing)
 		}

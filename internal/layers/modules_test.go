@@ -22,7 +22,8 @@ var alongWinio = []string{"github.com/sirupsen/logrus", "golang.org/x/mod", "gol
 
 // apart are modules that the workspace leaves out, with the reason.
 var apart = map[string]string{
-	"tools": "its 200 modules would take part in choosing the versions of ours",
+	"tools":               "its 200 modules would take part in choosing the versions of ours",
+	"bench/compare/peers": "so would its 40; and who runs our tests need not download them",
 }
 
 // alone makes the go command see one module as a user of the library does.

@@ -135,6 +135,19 @@ func (b *Box) Fetch(packages ...string) error {
 	return nil
 }
 
+// Version is the version of a Debian package, on this machine or in the box; "" if it is
+// in neither.
+func (b *Box) Version(name string) string {
+	if out, err := b.run("dpkg-query", "-W", "-f=${Version}", name); err == nil && out != "" {
+		return out
+	}
+	found, _ := filepath.Glob(filepath.Join(b.Folder, "archives", name+"_*.deb"))
+	if len(found) == 0 {
+		return ""
+	}
+	return strings.Split(filepath.Base(found[0]), "_")[1]
+}
+
 // run runs a tool to its end; of what it said, the last line is in the error.
 func (b *Box) run(name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
@@ -178,13 +191,7 @@ func buildZMQ(b *Box) ([]string, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("it needs gcc and libzmq3-dev (-install fetches the latter): %w", err)
 	}
-	version := ""
-	for _, folder := range append(b.libraries(), "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu") {
-		if names, _ := filepath.Glob(filepath.Join(folder, "libzmq.so.*.*.*")); len(names) > 0 {
-			version = strings.TrimPrefix(filepath.Base(names[0]), "libzmq.so.")
-		}
-	}
-	return []string{to}, "so " + version, nil
+	return []string{to}, b.Version("libzmq5"), nil
 }
 
 // python finds an interpreter and its version.
@@ -231,7 +238,7 @@ func buildCommIPC(b *Box) ([]string, string, error) {
 		if _, err := b.run(at, "-m", "venv", folder); err != nil {
 			return nil, "", err
 		}
-		if _, err := b.run(interpreter, "-m", "pip", "install", "-q", "comm-ipc=="+commIPC, "uvloop"); err != nil {
+		if _, err := b.run(interpreter, "-m", "pip", "install", "-q", "comm-ipc=="+commIPC, "fastapi", "uvloop"); err != nil {
 			return nil, "", err
 		}
 	}

@@ -32,6 +32,12 @@ def say(line):
     print(line, flush=True)
 
 
+def begin():
+    """The measured time begins when whoever measures has read the clocks."""
+    say("begin")
+    sys.stdin.readline()
+
+
 def serve(a):
     where, family = place(a.at)
     listener = Listener(where, family)
@@ -91,7 +97,7 @@ def call(a):
                 break
             n *= 2
         n = int(n * run / took)
-        say("begin")
+        begin()
         began = time.perf_counter()
         stream(conn, n)
         took = time.perf_counter() - began
@@ -100,7 +106,7 @@ def call(a):
         return
     calls(conn, a, warm, [])
     spans = []
-    say("begin")
+    begin()
     n, took = calls(conn, a, run, spans)
     say("end")
     spans.sort()

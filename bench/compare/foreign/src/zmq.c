@@ -34,6 +34,12 @@ static void say(const char *line) {
   fflush(stdout);
 }
 
+// begin waits until whoever measures has read the clocks.
+static void begin(void) {
+  say("begin");
+  if (getchar() == EOF) exit(0);
+}
+
 // where makes ZeroMQ's address of ours; the two doors of a hub differ in their suffix.
 static const char *where(int back) {
   static char text[2][256];
@@ -50,14 +56,15 @@ static const char *where(int back) {
 
 static void *door(int type, int binds, int back) {
   void *s = zmq_socket(context, type);
-  int none = 0, linger = 0, buffer = 4 << 20;
+  int limit = 100000, linger = 0, buffer = 4 << 20, yes = 1;
   zmq_setsockopt(s, ZMQ_LINGER, &linger, sizeof linger);
   zmq_setsockopt(s, ZMQ_SNDBUF, &buffer, sizeof buffer);
   zmq_setsockopt(s, ZMQ_RCVBUF, &buffer, sizeof buffer);
-  if (!strcmp(pattern, "publish")) {  // nothing is dropped; the memory of a second holds it
-    zmq_setsockopt(s, ZMQ_SNDHWM, &none, sizeof none);
-    zmq_setsockopt(s, ZMQ_RCVHWM, &none, sizeof none);
-  }
+  zmq_setsockopt(s, ZMQ_SNDHWM, &limit, sizeof limit);
+  zmq_setsockopt(s, ZMQ_RCVHWM, &limit, sizeof limit);
+  // Who is too fast waits: nothing is dropped.
+  if (type == ZMQ_ROUTER) zmq_setsockopt(s, ZMQ_ROUTER_MANDATORY, &yes, sizeof yes);
+  if (type == ZMQ_PUB || type == ZMQ_XPUB) zmq_setsockopt(s, ZMQ_XPUB_NODROP, &yes, sizeof yes);
   if (binds ? zmq_bind(s, where(back)) : zmq_connect(s, where(back))) die(where(back));
   return s;
 }
@@ -148,7 +155,7 @@ static void caller(void) {
       if ((took = now() - began) >= warm) break;
     }
     n = n * run / took;
-    say("begin");
+    begin();
     began = now();
     stream(s, n);
     took = now() - began;
@@ -157,7 +164,7 @@ static void caller(void) {
     return;
   }
   calls(s, request, warm, &kept);
-  say("begin");
+  begin();
   began = now();
   n = calls(s, request, run, &kept);
   took = now() - began;
@@ -184,12 +191,12 @@ static void subscriber(void) {
     for (int i = 0; i < subscribers; i++) {
       if (!(items[i].revents & ZMQ_POLLIN)) continue;
       for (int k = 0; k < 1000 && zmq_recv(items[i].socket, m, sizeof m, ZMQ_DONTWAIT) >= 0; k++) {
-        if (m[0] && !began) {
+        if (m[0] != 'w' && !began) {
           began = now();
           say("begin");
         }
-        if (m[0] == 1) n++;
-        if (m[0] == 2 && !done[i]) done[i] = 1, left--;
+        if (m[0] == 'r') n++;
+        if (m[0] == 'e' && !done[i]) done[i] = 1, left--;
       }
     }
   }
@@ -211,11 +218,11 @@ static long publish(void *s, char kind, double limit) {
 static void publisher(void) {
   void *s = door(ZMQ_PUB, 0, 0);
   usleep(200000);  // until the hub has told it of the subscriptions
-  publish(s, 0, warm);
-  printf("{\"published\":%ld}\n", publish(s, 1, run));
+  publish(s, 'w', warm);
+  printf("{\"published\":%ld}\n", publish(s, 'r', run));
   fflush(stdout);
   for (;; usleep(20000)) {
-    char end[64] = {2};
+    char end[64] = {'e'};
     zmq_send(s, end, bytes < 64 ? bytes : 64, 0);
   }
 }

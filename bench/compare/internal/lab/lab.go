@@ -11,7 +11,7 @@
 // speak as well (see the folder foreign):
 //
 //	ready        it serves, provides or has subscribed
-//	begin        the measured time begins
+//	begin        the measured time begins; except for a subscriber, when a line has come in
 //	end          it has ended
 //	{…}          a Measure, the last line of a process that measures
 //

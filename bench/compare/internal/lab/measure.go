@@ -12,23 +12,24 @@ import (
 	"time"
 )
 
-// call measures what goes on between a client and the other end.
-func (s *System) call(j Job, c *Client) error {
+// call measures what goes on between a client and the other end. begin is called before
+// the measured time: it returns when the clocks have been read.
+func call(j Job, c *Client, begin func()) error {
 	switch {
 	case j.Pattern == Calls && c.Call != nil:
-		return calls(j, c)
+		return calls(j, c, begin)
 	case j.Pattern == Streams && c.Stream != nil:
-		return streams(j, c)
+		return streams(j, c, begin)
 	case j.Pattern == Loans && c.Loan != nil:
 		one := *c
 		one.Call = func(int, []byte) ([]byte, error) { return nil, c.Loan() }
-		return timed(j, &one)
+		return timed(j, &one, begin)
 	}
 	return ErrCannot
 }
 
 // calls checks that the answer is the request, and measures.
-func calls(j Job, c *Client) error {
+func calls(j Job, c *Client, begin func()) error {
 	probe := bytes.Repeat([]byte("plexus! "), j.Bytes/8+1)[:j.Bytes]
 	for i := range j.Callers {
 		got, err := c.Call(i, probe)
@@ -39,11 +40,11 @@ func calls(j Job, c *Client) error {
 			return fmt.Errorf("%d bytes went out, %d others came back", len(probe), len(got))
 		}
 	}
-	return timed(j, c)
+	return timed(j, c, begin)
 }
 
 // timed calls for the warm-up, then for the measured time.
-func timed(j Job, c *Client) error {
+func timed(j Job, c *Client, begin func()) error {
 	spans := make([]Histogram, j.Callers)
 	if _, err := callers(j, c, spans, j.Warm); err != nil {
 		return err
@@ -56,7 +57,7 @@ func timed(j Job, c *Client) error {
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	fmt.Println("begin")
+	begin()
 	began := time.Now()
 	n, err := callers(j, c, spans, j.Run)
 	took := time.Since(began)
@@ -122,7 +123,7 @@ func callers(j Job, c *Client, spans []Histogram, limit time.Duration) (uint64, 
 }
 
 // streams asks for more and more messages, until they are enough for the measured time.
-func streams(j Job, c *Client) error {
+func streams(j Job, c *Client, begin func()) error {
 	n, took := 1000, time.Duration(0)
 	for took < j.Warm {
 		began := time.Now()
@@ -135,7 +136,7 @@ func streams(j Job, c *Client) error {
 	}
 	n = int(float64(n) * j.Run.Seconds() / took.Seconds())
 	runtime.GC()
-	fmt.Println("begin")
+	begin()
 	began := time.Now()
 	err := c.Stream(n)
 	took = time.Since(began)
@@ -147,11 +148,11 @@ func streams(j Job, c *Client) error {
 	return nil
 }
 
-// Kinds of publications, their first byte.
+// Kinds of publications, their first byte: some systems carry text only.
 const (
-	KindWarm = iota
-	KindRun
-	KindEnd
+	KindWarm = 'w'
+	KindRun  = 'r'
+	KindEnd  = 'e'
 )
 
 // Published is the last line of a publisher.

@@ -3,10 +3,10 @@
 package lab
 
 import (
+	"bufio"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -54,8 +54,8 @@ func Do(systems []System, j Job) error {
 }
 
 func (s *System) do(j Job) error {
-	gone := make(chan struct{})
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(gone) }()
+	gone, goes := make(chan struct{}), make(chan struct{}, 1)
+	go listen(goes, gone)
 	serving := map[string]func(Job) error{Serve: s.Serve, Hub: s.Hub, Provide: s.Provide}
 	if f, ok := serving[j.Role]; ok {
 		if f == nil {
@@ -69,7 +69,7 @@ func (s *System) do(j Job) error {
 		return nil
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- s.active(j, gone) }()
+	go func() { failed <- s.active(j, goes, gone) }()
 	select {
 	case err := <-failed:
 		return err
@@ -78,15 +78,32 @@ func (s *System) do(j Job) error {
 	}
 }
 
+// listen tells of each line of standard input, and of its end.
+func listen(goes chan<- struct{}, gone chan<- struct{}) {
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		select {
+		case goes <- struct{}{}:
+		default:
+		}
+	}
+	close(gone)
+}
+
 // active does what has an end of its own.
-func (s *System) active(j Job, gone <-chan struct{}) error {
+func (s *System) active(j Job, goes, gone <-chan struct{}) error {
 	switch {
 	case j.Role == Call && s.Dial != nil:
 		c, err := s.Dial(j)
 		if err != nil {
 			return err
 		}
-		return s.call(j, c)
+		return call(j, c, func() {
+			fmt.Println("begin")
+			select {
+			case <-goes:
+			case <-gone:
+			}
+		})
 	case j.Role == Subscribe && s.Subscribe != nil:
 		return subscribe(j, s.Subscribe)
 	case j.Role == Publish && s.Publish != nil:

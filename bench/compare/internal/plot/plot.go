@@ -164,7 +164,7 @@ func (p *Panel) draw(out *strings.Builder) int {
 	end := top + row*len(p.Bars)
 	note := p.Note
 	if a.logarithmic {
-		note += " · each line is ten times the one before"
+		note += " · log scale"
 	}
 	fmt.Fprintf(out, "<text class=\"title\" x=\"0\" y=\"20\">%s</text>\n<text class=\"note\" x=\"0\" y=\"38\">%s</text>\n", html.EscapeString(p.Title), html.EscapeString(note))
 	for _, v := range a.ticks() {

@@ -120,7 +120,7 @@ func micros(v float64) string {
 	switch {
 	case v == 0:
 		return "0"
-	case v >= 10_000:
+	case v >= 999.5:
 		return digits(v/1000) + " ms"
 	}
 	return digits(v) + " µs"
