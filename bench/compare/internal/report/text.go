@@ -146,27 +146,34 @@ func (r *Run) conditions() string {
 
 // summary sets Plexus beside the floor and the fastest of the others.
 func (r *Run) summary(out *strings.Builder, tables []table) {
-	out.WriteString("| work | transport | plexus | floor | share of the floor | fastest other | plexus is × as fast |\n|---|---|---|---|---|---|---|\n")
+	out.WriteString("| work | transport | plexus | floor | share of the floor | CPU, floor = 1 | allocations | fastest other | plexus is × as fast |\n" +
+		"|---|---|---|---|---|---|---|---|---|\n")
 	for _, t := range tables {
 		ours, floor := t.find(Ours), t.find(Floor)
 		if ours == nil {
 			continue
 		}
 		f := t.row.format()
-		line := []string{t.row.Title, t.scheme, "**" + f(ours.figure.median) + "**", "–", "–", "–", "–"}
+		line := []string{t.row.Title, t.scheme, "**" + f(ours.figure.median) + "**", "–", "–", "–", "", "–", "–"}
 		if floor != nil {
 			line[3], line[4] = f(floor.figure.median), times(ours.toFloor)
+			if floor.cpu > 0 {
+				line[5] = times(ours.cpu / floor.cpu)
+			}
+		}
+		if ours.allocs >= 0 {
+			line[6] = digits(ours.allocs)
 		}
 		i := slices.IndexFunc(t.cells, func(c cell) bool { return c.system != Ours && c.system != Floor })
 		if i >= 0 && t.cells[i].toOurs > 0 {
-			line[5], line[6] = t.cells[i].label+" "+f(t.cells[i].figure.median), times(1/t.cells[i].toOurs)
+			line[7], line[8] = t.cells[i].label+" "+f(t.cells[i].figure.median), times(1/t.cells[i].toOurs)
 		}
 		if i >= 0 && t.cells[i].toOurs == 0 { // measured on another transport
 			a, b := ours.figure.median, t.cells[i].figure.median
 			if t.row.ByLatency {
 				a, b = b, a
 			}
-			line[5], line[6] = t.cells[i].label+" "+f(t.cells[i].figure.median), times(a/b)
+			line[7], line[8] = t.cells[i].label+" "+f(t.cells[i].figure.median), times(a/b)
 		}
 		fmt.Fprintf(out, "| %s |\n", strings.Join(line, " | "))
 	}
