@@ -194,6 +194,9 @@ func (b *bench) set(ctx context.Context, round int, row report.Row, scheme strin
 		return // there is nothing to lend
 	}
 	for _, s := range b.systems {
+		if s.One && row.Callers > 1 {
+			continue
+		}
 		if slices.Contains(s.Schemes, scheme) && slices.Contains(s.Patterns, row.Need()) && b.failed[key(row, scheme, s)] < 2 && !b.absent[scheme+" "+s.Name] {
 			members = append(members, s)
 		}
@@ -278,4 +281,6 @@ func (b *bench) result() *report.Run {
 }
 
 // absent are peers that were looked at and left out.
-var absent = []report.Skip{}
+var absent = []report.Skip{
+	{System: "Aeron", Reason: "its media driver is a program for the JVM that spins on cores of its own; on two cores that measures the scheduler"},
+}

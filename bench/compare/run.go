@@ -33,7 +33,7 @@ func (b *bench) once(ctx context.Context, row report.Row, scheme string, s *syst
 	if err != nil {
 		return rec, err
 	}
-	defer os.RemoveAll(dir)
+	defer clean(dir)
 	at, err := address(scheme, dir)
 	if err != nil {
 		return rec, err
@@ -76,6 +76,15 @@ func (b *bench) once(ctx context.Context, row report.Row, scheme string, s *syst
 		}
 	}
 	return rec, nil
+}
+
+// clean removes the folder of a run, and what a system has named after it in shared memory.
+func clean(dir string) {
+	os.RemoveAll(dir)
+	left, _ := filepath.Glob(filepath.Join("/dev/shm", filepath.Base(dir)+"_*"))
+	for _, name := range left {
+		os.Remove(name)
+	}
 }
 
 // cast lists the roles of a row in the order in which they enter; the last measures.

@@ -41,6 +41,10 @@ func Programs() []Program {
 			Cannot: map[string]string{lab.Loans: noLoan},
 		}, buildPython},
 		{lab.Description{
+			Name: "iceoryx2", About: "Rust; a service of publish and subscribe there and one back; who waits polls and yields, and never sleeps",
+			Schemes: []string{"shm"}, Patterns: []string{lab.Calls, lab.Streams, lab.Loans}, One: true,
+		}, buildIceoryx},
+		{lab.Description{
 			Name: "CommIPC", About: "Python, asyncio; raw bytes without models", Schemes: []string{"unix"},
 			Patterns: []string{"hub " + lab.Calls, "hub " + lab.Pubs},
 		}, buildCommIPC},
@@ -60,7 +64,10 @@ func (b *Box) source(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	to := filepath.Join(b.Folder, name)
+	to := filepath.Join(b.Folder, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return "", err
+	}
 	return to, os.WriteFile(to, text, 0o600)
 }
 
@@ -210,6 +217,29 @@ func buildPython(b *Box) ([]string, string, error) {
 	}
 	source, err := b.source("mpconn.py")
 	return []string{at, source}, version, err
+}
+
+// iceoryx is the version that is measured, see its Cargo.toml.
+const iceoryx = "0.10.0"
+
+func buildIceoryx(b *Box) ([]string, string, error) {
+	if _, err := b.source("iceoryx/main.rs"); err != nil {
+		return nil, "", err
+	}
+	manifest, err := b.source("iceoryx/Cargo.toml")
+	if err != nil {
+		return nil, "", err
+	}
+	build := []string{"build", "--release", "--quiet", "--manifest-path", manifest}
+	if !b.Install {
+		build = append(build, "--offline")
+	} else {
+		b.Log("building iceoryx2 %s (once, a minute)", iceoryx)
+	}
+	if _, err := b.run("cargo", build...); err != nil {
+		return nil, "", fmt.Errorf("it needs cargo, and its crates (-install fetches those): %w", err)
+	}
+	return []string{filepath.Join(b.Folder, "iceoryx", "target", "release", "iceoryx")}, iceoryx, nil
 }
 
 // commIPC is the version that is measured.

@@ -207,7 +207,10 @@ func alone(l link) func(int, []byte) ([]byte, error) {
 		if !ok {
 			return nil, fmt.Errorf("the floor has gone")
 		}
-		reply = append(reply[:0], p...)
+		if len(reply) != len(p) {
+			reply = make([]byte, len(p))
+		}
+		pieces(reply, p)
 		return reply, nil
 	}
 }

@@ -131,6 +131,7 @@ type Description struct {
 	Schemes  []string          `json:"schemes"`
 	Patterns []string          `json:"patterns"` // "hub " stands before those that pass a hub
 	Cannot   map[string]string `json:"cannot,omitempty"`
+	One      bool              `json:"one,omitempty"` // it has no more than one caller on a connection
 	Program  string            `json:"program,omitempty"`
 	Package  string            `json:"package,omitempty"`
 }
