@@ -83,7 +83,7 @@ func shmipcWrite(s *shmipc.Stream, p []byte) error {
 		return err
 	}
 	binary.LittleEndian.PutUint32(b, uint32(len(p)))
-	copy(b[4:], p)
+	lab.Copy(b[4:], p)
 	return nil
 }
 
@@ -153,7 +153,12 @@ func shmipcDial(j lab.Job) (*lab.Client, error) {
 	content := bytes.Repeat([]byte{'x'}, j.Bytes)
 	return &lab.Client{
 		Call: func(i int, request []byte) ([]byte, error) {
-			err := one(i, request, func(p []byte) { replies[i] = append(replies[i][:0], p...) })
+			err := one(i, request, func(p []byte) {
+				if len(replies[i]) != len(p) {
+					replies[i] = make([]byte, len(p))
+				}
+				lab.Copy(replies[i], p)
+			})
 			return replies[i], err
 		},
 		Loan: func() error { return one(0, content, func([]byte) {}) },

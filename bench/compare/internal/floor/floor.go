@@ -210,7 +210,7 @@ func alone(l link) func(int, []byte) ([]byte, error) {
 		if len(reply) != len(p) {
 			reply = make([]byte, len(p))
 		}
-		pieces(reply, p)
+		lab.Copy(reply, p)
 		return reply, nil
 	}
 }

@@ -42,7 +42,7 @@ func (s *shared) put(id uint32, p []byte) {
 		s.out.write(id, p)
 		return
 	}
-	pieces(s.mine, p)
+	lab.Copy(s.mine, p)
 	var length [8]byte
 	binary.LittleEndian.PutUint64(length[:], uint64(len(p)))
 	s.out.write(id|inArena, length[:])
@@ -154,7 +154,7 @@ func lend(l link, n int) (*lab.Client, error) {
 	descriptor := make([]byte, 16)
 	block := s.arena[:n]
 	return &lab.Client{Loan: func() error {
-		pieces(block, content)
+		lab.Copy(block, content)
 		binary.LittleEndian.PutUint32(descriptor, uint32(n))
 		s.attend()
 		s.put(0, descriptor)

@@ -93,13 +93,3 @@ func (s *socket) bulky(n int) (uint32, []byte, bool) {
 	_, err := io.ReadFull(s.c, p[k:])
 	return id, p, err == nil
 }
-
-// pieces copies piece by piece: from 1 MiB on Go's copy passes the caches by, and what the
-// peer reads next would come from memory.
-func pieces(to, from []byte) {
-	const piece = 256 << 10
-	for len(from) > 0 {
-		n := copy(to, from[:min(piece, len(from))])
-		to, from = to[n:], from[n:]
-	}
-}

@@ -251,3 +251,13 @@ func subscribe(j Job, connect func(Job, func(int, byte, int)) error) error {
 	Print(m)
 	return nil
 }
+
+// Copy copies in pieces: from 1 MiB on Go's copy passes the caches by (on amd64), and what
+// another process reads next would come from memory.
+func Copy(to, from []byte) {
+	const piece = 256 << 10
+	for len(from) > 0 {
+		n := copy(to, from[:min(piece, len(from))])
+		to, from = to[n:], from[n:]
+	}
+}

@@ -5,6 +5,7 @@
 package ours
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/bench/compare/internal/lab"
 	"github.com/plexus-ipc/plexus/hub"
+	"github.com/plexus-ipc/plexus/session"
 )
 
 // System returns Plexus. A further transport needs only its scheme here.
@@ -23,7 +25,6 @@ func System() lab.System {
 		Name: "plexus", About: "bound calls and topics of the facade, raw codec, default settings",
 		Schemes: []string{"unix", "tcp", "shm"},
 		Serve:   serve, Hub: broker, Provide: provide, Dial: dial, Subscribe: subscribe, Publish: publish,
-		Cannot: map[string]string{lab.Loans: "the facade does not lend blocks yet"},
 	}
 }
 
@@ -50,6 +51,13 @@ func offer(p plexus.Provider, j lab.Job) error {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return binary.LittleEndian.AppendUint64(nil, m.Mallocs), nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = plexus.Handle(p, "read", func(_ context.Context, in *session.Loan) ([]byte, error) {
+		defer in.Release()
+		return binary.LittleEndian.AppendUint64(nil, uint64(bytes.Count(in.Bytes(), []byte{'y'}))), nil
 	})
 	if err != nil {
 		return err
@@ -95,6 +103,7 @@ func dial(j lab.Job) (*lab.Client, error) {
 	ctx := context.Background()
 	echo := plexus.Bind[[]byte, []byte](to, "echo")
 	return &lab.Client{
+		Loan: loan(c, j.Bytes),
 		Call: func(_ int, request []byte) ([]byte, error) { return echo.Call(ctx, request) },
 		Stream: func(n int) error {
 			got := 0
@@ -119,6 +128,21 @@ func dial(j lab.Job) (*lab.Client, error) {
 			return binary.LittleEndian.Uint64(b), nil
 		},
 	}, nil
+}
+
+// loan fills a block with n bytes and has it read.
+func loan(c *plexus.Client, n int) func() error {
+	content := bytes.Repeat([]byte{'x'}, n)
+	read := plexus.Bind[*session.Loan, []byte](c, "read")
+	return func() error {
+		block, err := c.Lend(context.Background(), n)
+		if err != nil {
+			return err
+		}
+		lab.Copy(block.Bytes(), content)
+		_, err = read.Call(context.Background(), block)
+		return err
+	}
 }
 
 func subscribe(j lab.Job, got func(int, byte, int)) error {
