@@ -1,6 +1,6 @@
 # Everything here is short for a command that can be typed; .ci/run is the list of what must pass.
 .DEFAULT_GOAL := help
-.PHONY: help fmt vet lint layers test race fuzz-smoke fuzz bench docs-check ci clean
+.PHONY: help fmt vet lint layers test race fuzz-smoke fuzz bench compare docs-check ci clean
 
 FUZZTIME ?= 60
 BENCH ?= .
@@ -34,6 +34,9 @@ fuzz: ## every fuzz target for FUZZTIME=60 seconds
 
 bench: ## benchmarks that match BENCH=. with allocations
 	go test -run='^$$' -bench='$(BENCH)' -benchmem work
+
+compare: ## Plexus beside the floor and other systems, into docs/ (half an hour, fetches what is missing)
+	go run ./bench/compare -install -docs docs
 
 docs-check: ## links that lead somewhere, dependencies that are told
 	go test -count=1 -run='^TestDocs' ./internal/layers
