@@ -61,6 +61,14 @@ func (f *Framer) Ready() bool {
 // now is not a clean one.
 func (f *Framer) Partial() bool { return f.w > f.r }
 
+// Rest returns a copy of what is buffered and not yet cut off.
+func (f *Framer) Rest() []byte {
+	if f.chunk == nil {
+		return nil
+	}
+	return append([]byte(nil), f.chunk.b[f.r:f.w]...)
+}
+
 // length returns the announced length of the frame at r, 0 if it is not known yet.
 func (f *Framer) length() (int, error) { return f.lengthAt(f.r) }
 

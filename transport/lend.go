@@ -25,6 +25,12 @@ type Crowder interface {
 	Crowd(f func() bool)
 }
 
+// Poller is offered by a Conn that is both.
+type Poller interface {
+	Attender
+	Crowder
+}
+
 // Lender is offered by a Conn whose ends share memory, so that a large payload can be
 // passed by reference. All methods may be called from any goroutine at any time; after
 // Close they fail with net.ErrClosed.

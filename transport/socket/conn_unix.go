@@ -6,6 +6,8 @@ package socket
 
 import (
 	"net"
+	"syscall"
+	"time"
 
 	"github.com/plexus-ipc/plexus/transport"
 )
@@ -34,3 +36,18 @@ func newUnixConn(nc *net.UnixConn, remote string) (transport.Conn, error) {
 
 // PeerCredentials implements transport.Credentialer.
 func (c unixConn) PeerCredentials() (transport.Credentials, error) { return credentials(c.raw) }
+
+// SyscallConn implements syscall.Conn: the socket itself, for options and descriptors. It
+// stays the Conn's.
+func (c unixConn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
+
+// Detach implements transport.Detacher: the connection is a *net.UnixConn.
+func (c unixConn) Detach() (net.Conn, []byte, error) {
+	if c.closed.Swap(true) {
+		return nil, nil, sendError(net.ErrClosed, c.remote)
+	}
+	rest := c.fr.Rest()
+	c.fr.Close()
+	_ = c.nc.SetReadDeadline(time.Time{}) // of an interrupt; fails only after Close
+	return c.nc, rest, nil
+}

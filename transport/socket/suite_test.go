@@ -33,9 +33,17 @@ func TestUnix(t *testing.T) {
 		Transport:     socket.Unix(),
 		Endpoint:      path("unix"),
 		Raw:           raw(socket.Unix(), path("unix")),
-		Abilities:     with(transporttest.Credentials, transporttest.Batch),
+		Abilities:     detachable(transporttest.Credentials, transporttest.Batch),
 		NoAllocations: runtime.GOOS != "windows",
 	})
+}
+
+// detachable is with, and Detach where the descriptor itself is read.
+func detachable(more ...transporttest.Ability) []transporttest.Ability {
+	if runtime.GOOS != "windows" {
+		more = append(more, transporttest.Detach)
+	}
+	return with(more...)
 }
 
 func TestUnixpacket(t *testing.T) {

@@ -27,6 +27,10 @@ const (
 	ChannelBinding Ability = "ChannelBinding" // transport.Binder
 	Certificates   Ability = "Certificates"   // transport.Certifier
 	RemoteAddress  Ability = "RemoteAddress"  // transport.Addresser
+	Upgrade        Ability = "Upgrade"        // transport.Upgrader
+	Detach         Ability = "Detach"         // transport.Detacher
+	Poll           Ability = "Poll"           // transport.Poller
+	Lend           Ability = "Lend"           // transport.Lender
 )
 
 // Factory makes what is tested and declares what it is. Its functions are called once

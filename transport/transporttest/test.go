@@ -19,6 +19,9 @@ func Test(t *testing.T, f Factory) {
 	testReady(t, &f)
 	testBatch(t, &f)
 	testInterrupt(t, &f)
+	testPoll(t, &f)
+	testLend(t, &f)
+	testDetach(t, &f)
 	testClose(t, &f)
 	testRaw(t, &f)
 	testEcho(t, &f)
@@ -59,9 +62,14 @@ func offered(c transport.Conn) []offer {
 	_, binder := c.(transport.Binder)
 	_, cert := c.(transport.Certifier)
 	_, addr := c.(transport.Addresser)
+	_, up := c.(transport.Upgrader)
+	_, detach := c.(transport.Detacher)
+	_, poll := c.(transport.Poller)
+	_, lend := c.(transport.Lender)
 	return []offer{
 		{TrySend, try}, {Ready, ready}, {Batch, several}, {Interrupt, interrupt}, {Credentials, cred},
 		{ChannelBinding, binder}, {Certificates, cert}, {RemoteAddress, addr},
+		{Upgrade, up}, {Detach, detach}, {Poll, poll}, {Lend, lend},
 	}
 }
 
