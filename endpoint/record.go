@@ -3,6 +3,7 @@
 package endpoint
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -123,5 +124,19 @@ func Auto(name string) (Endpoint, error) {
 func (e Endpoint) WithPort(port int) (Endpoint, error) {
 	p := e.parts()
 	p.port = port
+	return p.endpoint(e.String())
+}
+
+// WithScheme is e with another scheme of the same form: shared memory has a unix socket at
+// its path, so shm and unix stand for each other. Options that the new scheme does not know
+// are left out. The error is a *ParseError.
+func (e Endpoint) WithScheme(name string) (Endpoint, error) {
+	p := e.parts()
+	s, ok := lookup(name)
+	if !ok {
+		return Endpoint{}, refuse(e.String(), errors.New("unknown transport "+clip(name)))
+	}
+	p.scheme = s
+	p.options = keepKnown(s, p.options)
 	return p.endpoint(e.String())
 }
