@@ -22,6 +22,7 @@ import (
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
 	"github.com/plexus-ipc/plexus/transport/mem"
+	"github.com/plexus-ipc/plexus/transport/shm"
 	"github.com/plexus-ipc/plexus/transport/socket"
 	"github.com/plexus-ipc/plexus/transport/stdio"
 )
@@ -45,7 +46,7 @@ type DialOptions struct {
 	// Lazy leaves connecting to the first use.
 	Lazy bool
 	// Transports are the drivers, nil for those of the standard set: unix, unixpacket,
-	// unixgram, tcp, tls, mem, stdio.
+	// unixgram, tcp, tls, shm, mem, stdio.
 	Transports *transport.Set
 	// Transport and Session tune the layers below; what is set here goes before.
 	Transport transport.Options
@@ -60,11 +61,12 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Client, error) 
 	if o == nil {
 		o = &DialOptions{}
 	}
-	ep, err := resolve(address)
+	set := setOf(o.Transports)
+	ep, err := resolve(address, set)
 	if err != nil {
 		return nil, err
 	}
-	cfg := client.Config{Set: setOf(o.Transports), Endpoint: ep, Session: o.Session}
+	cfg := client.Config{Set: set, Endpoint: ep, Session: o.Session}
 	opts := o.Transport
 	if o.TLS != nil {
 		opts.TLS = o.TLS
@@ -270,7 +272,7 @@ func newSecret(secret []byte, log *slog.Logger) (auth.Mechanism, error) {
 
 // Bind binds one more address.
 func (s *Server) Bind(ctx context.Context, address string) error {
-	ep, err := resolve(address)
+	ep, err := resolve(address, s.set)
 	if err != nil {
 		return err
 	}
@@ -305,7 +307,7 @@ func (s *Server) Close() error {
 
 // standard is the set that is used when none is given. It is read only.
 var standard = sync.OnceValue(func() transport.Set {
-	return transport.NewSet(socket.New(), mem.New(), stdio.NewTransport())
+	return transport.NewSet(socket.New(), shm.New(socket.Unix(), nil), mem.New(), stdio.NewTransport())
 })
 
 func setOf(s *transport.Set) transport.Set {
@@ -315,9 +317,10 @@ func setOf(s *transport.Set) transport.Set {
 	return standard()
 }
 
-// resolve parses an address; a name becomes a path in the user's own directory. This is
-// the one place of the library that reads the environment.
-func resolve(address string) (endpoint.Endpoint, error) {
+// resolve parses an address; a name becomes a path in the user's own directory, where on
+// Linux two that share memory meet as well as two that do not. This is the one place of the
+// library that reads the environment.
+func resolve(address string, set transport.Set) (endpoint.Endpoint, error) {
 	ep, err := endpoint.Parse(address)
 	if err != nil {
 		return ep, status.Errorf(status.InvalidArgument, "%w", err)
@@ -327,6 +330,12 @@ func resolve(address string) (endpoint.Endpoint, error) {
 	}
 	dir := endpoint.RuntimeDir(os.Getenv, os.Getuid(), runtime.GOOS) //nolint:forbidigo // see above
 	if ep, err = ep.Resolve(dir); err != nil {
+		return ep, status.Errorf(status.InvalidArgument, "%w", err)
+	}
+	if _, err := set.Lookup("shm"); err != nil || runtime.GOOS != "linux" {
+		return ep, nil
+	}
+	if ep, err = ep.WithScheme("shm"); err != nil {
 		return ep, status.Errorf(status.InvalidArgument, "%w", err)
 	}
 	return ep, nil

@@ -43,22 +43,28 @@ func certificate(t *testing.T) (server, client *tls.Config) {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots}
 }
 
-// works makes a call, a nested call back, and a stream.
-func works(t *testing.T, srv *plexus.Server, c *plexus.Client) {
+// callsBack makes a call whose handler calls back.
+func callsBack(t *testing.T, c *plexus.Client) {
 	t.Helper()
 	_, err := plexus.Handle(c, "half", func(_ context.Context, n int) (int, error) { return n / 2, nil })
-	must(t, err)
-	_, err = plexus.Handle(srv, "quarter", func(ctx context.Context, n int) (int, error) {
-		e, _ := plexus.EnvelopeOf(ctx)
-		h, err := plexus.Call[int](ctx, srv.Peer(e.Sender), "half", n)
-		return h / 2, err
-	})
 	must(t, err)
 	q, err := plexus.Call[int](t.Context(), c, "quarter", 400)
 	must(t, err)
 	if q != 100 {
 		t.Fatal(q)
 	}
+}
+
+// works makes a call, a nested call back, and a stream.
+func works(t *testing.T, srv *plexus.Server, c *plexus.Client) {
+	t.Helper()
+	_, err := plexus.Handle(srv, "quarter", func(ctx context.Context, n int) (int, error) {
+		e, _ := plexus.EnvelopeOf(ctx)
+		h, err := plexus.Call[int](ctx, srv.Peer(e.Sender), "half", n)
+		return h / 2, err
+	})
+	must(t, err)
+	callsBack(t, c)
 	_, err = plexus.HandleStream(srv, "big", func(_ context.Context, n int, send func([]byte) error) error {
 		for range n {
 			if err := send(make([]byte, 100_000)); err != nil {
@@ -98,7 +104,8 @@ func TestDatagrams(t *testing.T) {
 	works(t, srv, c)
 }
 
-// A bare name is a socket in the user's own directory.
+// A bare name is a socket in the user's own directory; on Linux memory is shared there with
+// whoever can, and others are served as well.
 func TestBareName(t *testing.T) {
 	dir, err := os.MkdirTemp("", "plexus")
 	must(t, err)
@@ -107,13 +114,24 @@ func TestBareName(t *testing.T) {
 	srv, err := plexus.Listen("demo", nil)
 	must(t, err)
 	defer srv.Close()
-	if e := srv.Endpoints()[0]; !strings.HasPrefix(e, "unix://"+dir) {
+	scheme := "unix"
+	if runtime.GOOS == "linux" {
+		scheme = "shm"
+	}
+	if e := srv.Endpoints()[0]; !strings.HasPrefix(e, scheme+"://"+dir) {
 		t.Fatal(e)
 	}
 	c, err := plexus.Dial(t.Context(), "demo", nil)
 	must(t, err)
 	defer c.Close()
 	works(t, srv, c)
+	if maps, err := os.ReadFile("/proc/self/maps"); err == nil && !strings.Contains(string(maps), "memfd:plexus-ring") {
+		t.Error("no memory is shared")
+	}
+	plain, err := plexus.Dial(t.Context(), "unix://"+dir+"/plexus/demo.sock", nil)
+	must(t, err)
+	defer plain.Close()
+	callsBack(t, plain)
 	if _, err := plexus.Listen("demo", nil); !errors.Is(err, status.AlreadyExists) {
 		t.Fatal(err)
 	}

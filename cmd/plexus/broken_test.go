@@ -248,7 +248,7 @@ func greeting(b *bench, text string) string {
 func brokenPeers() []broken {
 	secret := daemon.Config{Secret: []byte("a secret of some length")}
 	return []broken{
-		{"no hub", args("status"), "", exitNobody, "unavailable", `^no hub at unix://.*/plexus/plexus.sock: start one with "plexus serve"$`},
+		{"no hub", args("status"), "", exitNobody, "unavailable", `^no hub at [a-z]+://.*/plexus/plexus.sock: start one with "plexus serve"$`},
 		{"no hub elsewhere", args("-a", "tcp://127.0.0.1:1", "status"), "", exitNobody, "unavailable", `^no hub at tcp://127.0.0.1:1: start one with "plexus serve --listen tcp://127.0.0.1:1"$`},
 		{"a web server", func(b *bench) []string {
 			s := httptest.NewServer(http.NotFoundHandler())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/plexus-ipc/plexus/transport"
 	"github.com/plexus-ipc/plexus/transport/mem"
+	"github.com/plexus-ipc/plexus/transport/shm"
 	"github.com/plexus-ipc/plexus/transport/socket"
 	"github.com/plexus-ipc/plexus/transport/stdio"
 )
@@ -44,5 +45,5 @@ func programVersion() string {
 
 // schemes lists what the standard set can dial and listen to.
 func schemes() []string {
-	return transport.NewSet(socket.New(), mem.New(), stdio.NewTransport()).Schemes()
+	return transport.NewSet(socket.New(), shm.New(socket.Unix(), nil), mem.New(), stdio.NewTransport()).Schemes()
 }

@@ -215,7 +215,7 @@ func (k *control) takeDescriptors(oob []byte) {
 	k.fds = append(k.fds, fds...)
 	if err != nil || len(k.fds) > 1 {
 		k.dropDescriptors()
-		k.c.fail(fmt.Errorf("%w: it sent %d descriptors at a time (%v)", ErrPeer, len(fds), err))
+		k.c.fail(fmt.Errorf("%w: it sent %d descriptors at a time", ErrPeer, len(fds)))
 	}
 }
 

@@ -161,7 +161,7 @@ func lendBounded(b *bench) {
 				return err
 			}
 			if kept = append(kept, k); len(kept) > 1<<12 {
-				return errors.New("Lend has no bound")
+				return errors.New("lending has no bound")
 			}
 		}
 	})

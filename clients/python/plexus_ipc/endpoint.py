@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses: unix:///path, unix://@abstract and tcp://host:port."""
+"""Addresses: unix:///path (also written shm:///path), unix://@abstract and tcp://host:port."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def parse(text: str) -> Endpoint:
 
 def _parse(text: str) -> Endpoint:
     parts = urlsplit(text)
-    if parts.scheme == "unix":
+    if parts.scheme in ("unix", "shm"):  # where memory is shared a plain socket is served as well
         if parts.netloc.startswith("@") and not parts.path:
             name = unquote(parts.netloc[1:])
             if not 0 < len(name.encode()) <= 107:
