@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm_test
+
+import (
+	"encoding/binary"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/plexus-ipc/plexus/transport"
+)
+
+func newFrame(n int) []byte { return binary.LittleEndian.AppendUint32(make([]byte, 0, n), uint32(n))[:n] }
+
+// BenchmarkRoundTrip is one frame there and back between two processes.
+func BenchmarkRoundTrip(b *testing.B) {
+	for name, n := range map[string]int{"64B": 64, "1KiB": 1 << 10, "64KiB": 64 << 10} {
+		b.Run(name, func(b *testing.B) {
+			p := spawn(b, "echo", nil)
+			defer p.leave(b)
+			f := newFrame(n)
+			timed(b, func() {
+				check(b, p.conn.Send(f))
+				buf, err := p.conn.Recv()
+				check(b, err)
+				buf.Release()
+			})
+		})
+	}
+}
+
+// timed runs f and reports the median beside the mean.
+func timed(b *testing.B, f func()) {
+	for range 1000 {
+		f()
+	}
+	all := make([]time.Duration, 0, 1<<20)
+	b.ReportAllocs()
+	last := time.Now()
+	for b.Loop() {
+		f()
+		if now := time.Now(); len(all) < cap(all) {
+			all = append(all, now.Sub(last))
+			last = now
+		}
+	}
+	slices.Sort(all)
+	b.ReportMetric(float64(all[len(all)/2].Nanoseconds()), "p50-ns")
+	b.ReportMetric(float64(all[len(all)*99/100].Nanoseconds()), "p99-ns")
+}
+
+// BenchmarkStream is batches of 64-byte frames one way, to another process.
+func BenchmarkStream(b *testing.B) {
+	p := spawn(b, "sink", nil)
+	defer p.leave(b)
+	batch := make([]byte, 0, 32<<10)
+	for len(batch) < cap(batch) {
+		batch = append(batch, newFrame(64)...)
+	}
+	b.SetBytes(int64(len(batch)))
+	b.ReportAllocs()
+	for b.Loop() {
+		check(b, p.conn.Send(batch))
+	}
+	check(b, p.conn.Send(newFrame(8)))
+	buf, err := p.conn.Recv()
+	check(b, err)
+	buf.Release()
+	b.ReportMetric(float64(b.N)*float64(len(batch)/64)/b.Elapsed().Seconds()/1e6, "Mframes/s")
+}
+
+// BenchmarkLarge passes 1 MiB and waits for an answer: copied in frames of 64 KiB, or lent,
+// filled and read in place.
+func BenchmarkLarge(b *testing.B) {
+	const n = 1 << 20
+	b.Run("copied", func(b *testing.B) {
+		p := spawn(b, "sink", nil)
+		defer p.leave(b)
+		var all []byte
+		for range n / (64 << 10) {
+			all = append(all, newFrame(64<<10)...)
+		}
+		all = append(all, newFrame(8)...)
+		b.SetBytes(n)
+		timed(b, func() {
+			check(b, p.conn.Send(all))
+			buf, err := p.conn.Recv()
+			check(b, err)
+			buf.Release()
+		})
+	})
+	b.Run("lent", func(b *testing.B) {
+		p := spawn(b, "borrow", nil)
+		defer p.leave(b)
+		src := make([]byte, n)
+		frame := make([]byte, 4, 4+transport.MaxDescriptor)
+		b.SetBytes(n)
+		timed(b, func() {
+			block, err := p.conn.(transport.Lender).Lend(n)
+			check(b, err)
+			copy(block.Bytes(), src)
+			f := block.Give(frame, n)
+			f[0] = byte(len(f))
+			check(b, p.conn.Send(f))
+			buf, err := p.conn.Recv()
+			check(b, err)
+			buf.Release()
+		})
+	})
+}
