@@ -11,7 +11,9 @@ import (
 	"github.com/plexus-ipc/plexus/transport"
 )
 
-func newFrame(n int) []byte { return binary.LittleEndian.AppendUint32(make([]byte, 0, n), uint32(n))[:n] }
+func newFrame(n int) []byte {
+	return binary.LittleEndian.AppendUint32(make([]byte, 0, n), uint32(n))[:n]
+}
 
 // BenchmarkRoundTrip is one frame there and back between two processes.
 func BenchmarkRoundTrip(b *testing.B) {

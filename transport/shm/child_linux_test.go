@@ -37,6 +37,7 @@ var childVerbs = map[string]func(transport.Conn) error{
 	"borrow": borrowAll,
 	"sink":   sink,
 	"life":   life,
+	"accept": life,
 }
 
 func dialChild(verb, address string) (transport.Conn, error) {
@@ -45,12 +46,15 @@ func dialChild(verb, address string) (transport.Conn, error) {
 		return nil, err
 	}
 	var o *shm.Options
-	if verb == "life" {
+	if verb == "life" || verb == "accept" {
 		o = lifeOptions
 	}
 	c, err := shm.New(socket.Unix(), o).Dial(context.Background(), ep, nil)
 	if err != nil {
 		return nil, err
+	}
+	if verb == "accept" {
+		return acceptUpgrade(c)
 	}
 	return offerUpgrade(c)
 }
@@ -120,8 +124,8 @@ type process struct {
 	conn transport.Conn
 }
 
-// spawn starts a child and accepts its connection.
-func spawn(t testing.TB, verb string, o *shm.Options) *process {
+// start starts a child and accepts its connection, before the upgrade.
+func start(t testing.TB, verb string, o *shm.Options) (transport.Conn, *exec.Cmd) {
 	t.Helper()
 	l, err := shm.New(socket.Unix(), o).Listen(t.Context(), path(t), nil)
 	check(t, err)
@@ -132,6 +136,13 @@ func spawn(t testing.TB, verb string, o *shm.Options) *process {
 	check(t, cmd.Start())
 	c, err := l.Accept()
 	check(t, err)
+	return c, cmd
+}
+
+// spawn starts a child that dials and upgrades.
+func spawn(t testing.TB, verb string, o *shm.Options) *process {
+	t.Helper()
+	c, cmd := start(t, verb, o)
 	upgraded, err := acceptUpgrade(c)
 	check(t, err)
 	return &process{cmd, upgraded}
