@@ -64,6 +64,7 @@ var (
 	_ transport.Conn         = (*Conn)(nil)
 	_ transport.TrySender    = (*Conn)(nil)
 	_ transport.Readier      = (*Conn)(nil)
+	_ transport.Batcher      = (*Conn)(nil)
 	_ transport.Interrupter  = (*Conn)(nil)
 	_ transport.Credentialer = (*Conn)(nil)
 	_ transport.Addresser    = (*Conn)(nil)
@@ -163,7 +164,12 @@ func (c *Conn) push(p []byte) (done int, err error) {
 
 // Recv implements transport.Conn. It polls the ring for a while before it sleeps; see the
 // package's description.
-func (c *Conn) Recv() (*transport.Buffer, error) {
+func (c *Conn) Recv() (*transport.Buffer, error) { return c.receive((*consumer).next) }
+
+// RecvBatch implements transport.Batcher: the frames of one record.
+func (c *Conn) RecvBatch() (*transport.Buffer, error) { return c.receive((*consumer).nextBatch) }
+
+func (c *Conn) receive(next func(*consumer) (*transport.Buffer, error)) (*transport.Buffer, error) {
 	if !c.receives.enter(c) {
 		return nil, c.recvError(net.ErrClosed)
 	}
@@ -180,7 +186,7 @@ func (c *Conn) Recv() (*transport.Buffer, error) {
 		if c.end != nil {
 			return nil, c.end
 		}
-		b, err := c.rx.next()
+		b, err := next(&c.rx)
 		if b != nil {
 			raceAcquire()
 			if c.rx.due() {

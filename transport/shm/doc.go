@@ -8,9 +8,9 @@
 //
 // # Abilities
 //
-//	                TrySend Ready Interrupt PeerCredentials RemoteAddress Upgrade Poll Lend
+//	                TrySend Ready Interrupt PeerCredentials RemoteAddress Upgrade Batch Poll Lend
 //	before upgrade     x      x       x            x              x          x
-//	after it           x      x       x            x              x                 x    x
+//	after it           x      x       x            x              x               x     x    x
 //
 // Send, TrySend and Recv allocate nothing, and TrySend stops between two frames only.
 // Blocks of 16 KiB to 64 MiB can be lent.

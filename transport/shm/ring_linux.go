@@ -116,35 +116,75 @@ func (r *consumer) next() (*transport.Buffer, error) {
 	if r.batch != nil {
 		return r.cut()
 	}
+	b, kind, err := r.record()
+	if b != nil && kind == kindBatch {
+		r.batch, r.at = b, 0
+		return r.cut()
+	}
+	return b, err
+}
+
+// nextBatch returns the frames that are left of the last record, or those of the next one.
+// A malformed frame in it is told before any of them is given out.
+func (r *consumer) nextBatch() (*transport.Buffer, error) {
+	if r.batch != nil {
+		b := r.batch.View(r.at, r.batch.Len())
+		r.drop()
+		return whole(b)
+	}
+	b, kind, err := r.record()
+	if b != nil && kind == kindBatch {
+		return whole(b)
+	}
+	return b, err
+}
+
+// whole returns b if it consists of whole frames.
+func whole(b *transport.Buffer) (*transport.Buffer, error) {
+	p := b.Bytes()
+	for at := 0; at < len(p); {
+		n := int64(0)
+		if len(p)-at >= transport.MinFrame {
+			n = int64(binary.LittleEndian.Uint32(p[at:]))
+		}
+		if n < transport.MinFrame || n > int64(len(p)-at) {
+			return nil, badFrame(b, at)
+		}
+		at += int(n)
+	}
+	return b, nil
+}
+
+// record returns a copy of the next record, nil if there is none.
+func (r *consumer) record() (b *transport.Buffer, kind uint64, err error) {
 	head := r.peer.head(r.pos).Load()
 	if uint32(head) == wrapMark {
 		at := r.pos & (r.peer.size - 1)
 		if at == 0 {
-			return nil, fmt.Errorf("%w: its ring has no end", ErrPeer)
+			return nil, 0, fmt.Errorf("%w: its ring has no end", ErrPeer)
 		}
 		r.pos += r.peer.size - at
 		head = r.peer.head(r.pos).Load()
 	}
 	if uint32(head) == 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
 	n := uint64(uint32(head)) - 1
-	kind := head >> 32
+	kind = head >> 32
 	at := r.pos & (r.peer.size - 1)
 	if n < transport.MinFrame || n > transport.MaxFrame || at+recordHead+n > r.peer.size || kind > kindBatch {
-		return nil, fmt.Errorf("%w: a record of %d bytes and kind %d at %d", ErrPeer, int64(n), kind, at)
+		return nil, 0, fmt.Errorf("%w: a record of %d bytes and kind %d at %d", ErrPeer, int64(n), kind, at)
 	}
-	b := transport.NewBuffer(int(n))
+	b = transport.NewBuffer(int(n))
 	copy(b.Bytes(), r.peer.bytes(at+recordHead, n))
 	r.pos += recordSize(int(n))
 	if kind == kindBatch {
-		r.batch, r.at = b, 0
-		return r.cut()
+		return b, kind, nil
 	}
 	if got := binary.LittleEndian.Uint32(b.Bytes()); uint64(got) != n {
-		return nil, badFrame(b, 0)
+		return nil, 0, badFrame(b, 0)
 	}
-	return b, nil
+	return b, kind, nil
 }
 
 // cut returns the next frame of a batch.

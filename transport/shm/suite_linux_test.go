@@ -35,7 +35,7 @@ func after(t *testing.T, o *shm.Options) {
 		Pair: func(t testing.TB) (a, b transport.Conn) { return pair(t, o) },
 		Abilities: []transporttest.Ability{
 			transporttest.TrySend, transporttest.Ready, transporttest.Interrupt, transporttest.Credentials,
-			transporttest.RemoteAddress, transporttest.Poll, transporttest.Lend,
+			transporttest.RemoteAddress, transporttest.Batch, transporttest.Poll, transporttest.Lend,
 		},
 		NoAllocations: true,
 		WholeFrames:   true,
