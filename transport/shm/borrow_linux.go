@@ -3,6 +3,7 @@
 package shm
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -58,13 +59,22 @@ func (r *borrower) add(fd int, id uint32, class, count int) error {
 	if r.bytes+size > r.limit {
 		return fmt.Errorf("%w: its arenas have more than the %d bytes agreed on", ErrPeer, r.limit)
 	}
-	m, err := memory.Open(fd, int(size))
+	m, err := openMemory(fd, int(size))
 	if err != nil {
 		return fmt.Errorf("an arena of the peer's cannot be mapped: %w", err)
 	}
 	r.bytes += size
 	r.arenas[id] = &loaned{m: m, class: class, blocks: make([]loan, count)}
 	return nil
+}
+
+// openMemory is memory.Open; an object that is not safe is the peer's fault.
+func openMemory(fd, size int) (*memory.Map, error) {
+	m, err := memory.Open(fd, size)
+	if errors.Is(err, memory.ErrUnsafe) {
+		err = fmt.Errorf("%w: %w", ErrPeer, err)
+	}
+	return m, err
 }
 
 // remove unmaps an arena that the peer has given up.

@@ -38,6 +38,8 @@ var childVerbs = map[string]func(transport.Conn) error{
 	"sink":   sink,
 	"life":   life,
 	"accept": life,
+
+	"scribble": scribbling,
 }
 
 func dialChild(verb, address string) (transport.Conn, error) {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -31,6 +30,9 @@ const (
 	lifeFrame = 1 // the sixth byte is repeated to the end
 	lifeBlock = 2 // a descriptor follows the eighth byte; the block begins with the sixth
 )
+
+// errContent is what a scribbler may cause, and nobody else.
+var errContent = errors.New("another content than was sent")
 
 // seen counts what was received, by the fifth byte.
 var seen [lifeBlock + 1]atomic.Int64
@@ -130,7 +132,7 @@ func lifeLook(c transport.Conn, f *transport.Buffer) (*transport.Buffer, error) 
 	seen[p[4]].Add(1)
 	if p[4] == lifeFrame {
 		if len(p) > 5 && bytes.Count(p[5:], p[5:6]) != len(p)-5 {
-			return nil, errors.New("a frame has another content")
+			return nil, errContent
 		}
 		return nil, nil
 	}
@@ -141,7 +143,7 @@ func lifeLook(c transport.Conn, f *transport.Buffer) (*transport.Buffer, error) 
 	for i := 0; i < b.Len(); i += 1000 {
 		if b.Bytes()[i] != p[5] {
 			b.Release()
-			return nil, fmt.Errorf("a block has another content at %d", i)
+			return nil, errContent
 		}
 	}
 	return b, nil

@@ -108,7 +108,16 @@ type consumer struct {
 }
 
 // ready reports whether next returns a frame or an error.
-func (r *consumer) ready() bool { return r.batch != nil || uint32(r.peer.head(r.pos).Load()) != 0 }
+func (r *consumer) ready() bool {
+	if r.batch != nil {
+		return true
+	}
+	head := uint32(r.peer.head(r.pos).Load())
+	if at := r.pos & (r.peer.size - 1); head == wrapMark && at > 0 {
+		head = uint32(r.peer.head(0).Load()) // the mark comes before its record
+	}
+	return head != 0
+}
 
 // next returns the next frame, nil if there is none. Each word of the peer's is loaded
 // once, bounds are checked before bytes are copied, and bytes are judged only after that.

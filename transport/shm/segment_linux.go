@@ -97,7 +97,7 @@ func openSegment(fd int, ring, generation uint64) (*segment, error) {
 	if ring < minRing || ring > maxRing || bits.OnesCount64(ring) != 1 {
 		return nil, fmt.Errorf("%w: a ring of %d bytes is announced", ErrPeer, ring)
 	}
-	m, err := memory.Open(fd, offData+int(ring))
+	m, err := openMemory(fd, offData+int(ring))
 	if err != nil {
 		return nil, err
 	}
