@@ -50,8 +50,8 @@ func (w *waiter) take(f *Frame) {
 		w.loan = f.Loan()
 		return
 	}
-	if b, ok := f.Owned(); ok && w.dst == nil {
-		w.dst = b
+	if w.dst == nil {
+		w.dst = f.private()
 		return
 	}
 	w.dst = append(w.dst, f.Payload...)

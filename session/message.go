@@ -108,7 +108,7 @@ func (f *Frame) private() []byte {
 	if p, ok := f.Owned(); ok {
 		return p
 	}
-	return append([]byte(nil), f.Payload...)
+	return privateCopy(f.Payload)
 }
 
 // Owned returns the payload without a copy if nobody else refers to its memory: the caller
