@@ -40,6 +40,8 @@ var childVerbs = map[string]func(transport.Conn) error{
 	"accept": life,
 
 	"scribble": scribbling,
+	"die":      die,
+	"limited":  limited,
 }
 
 func dialChild(verb, address string) (transport.Conn, error) {
@@ -55,8 +57,11 @@ func dialChild(verb, address string) (transport.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if verb == "accept" {
+	switch verb {
+	case "accept":
 		return acceptUpgrade(c)
+	case "limited":
+		return c, nil
 	}
 	return offerUpgrade(c)
 }
