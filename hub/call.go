@@ -44,6 +44,10 @@ type caller struct {
 	offer atomic.Pointer[offer]
 }
 
+// InPlace implements session.InPlacer: what is only passed on is copied once, into what its
+// receiver gets.
+func (r *caller) InPlace() bool { return true }
+
 // Call implements session.Target.
 func (r *caller) Call(c *session.Call) {
 	o := r.offer.Load()
@@ -60,9 +64,12 @@ func (r *caller) Call(c *session.Call) {
 		r.offer.Store(o)
 	}
 	r.m.hub.count.calls.Add(1)
-	if err := r.m.misfit(o.checks.Load().Request(c.Shape(), c.Codec, c.Payload)); err != nil {
-		c.Fail(err)
-		return
+	if checks := o.checks.Load(); checks != nil {
+		c.MakePrivate()
+		if err := r.m.misfit(checks.Request(c.Shape(), c.Codec, c.Payload)); err != nil {
+			c.Fail(err)
+			return
+		}
 	}
 	if c.Shape() == wire.Unary {
 		r.m.unary(c, o)
@@ -294,7 +301,7 @@ func (l *link) Final(f *session.Frame, err error) {
 		to.FlushNow()
 		return
 	}
-	if bad := o.m.misfit(o.checks.Load().Answer(f.Codec, f.Payload)); bad != nil {
+	if bad := o.misfit(f); bad != nil {
 		to.Refuse(id, bad)
 		to.FlushNow()
 		return

@@ -33,6 +33,16 @@ func (m *Member) unchecked(warning error) {
 	}
 }
 
+// misfit judges the answer of a call.
+func (o *offer) misfit(f *session.Frame) *status.Error {
+	checks := o.checks.Load()
+	if checks == nil {
+		return nil
+	}
+	f.MakePrivate()
+	return o.m.misfit(checks.Answer(f.Codec, f.Payload))
+}
+
 // fits judges an item of a stream, unless it is the end. One that is not to go on ends the
 // call: the caller is told why, the provider that nobody listens any more.
 func (r *relay) fits(f *session.Frame, from *Member, judge func(*schema.Checks, uint8, []byte) *status.Error) bool {
@@ -40,6 +50,7 @@ func (r *relay) fits(f *session.Frame, from *Member, judge func(*schema.Checks, 
 	if checks == nil || f.Flags&wire.FlagEnd != 0 {
 		return true
 	}
+	f.MakePrivate()
 	err := from.misfit(judge(checks, f.Codec, f.Payload))
 	if err == nil {
 		return true

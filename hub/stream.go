@@ -225,7 +225,7 @@ func (r *relay) Final(f *session.Frame, err error) {
 	end := &final{}
 	if err != nil {
 		end.err = r.o.lost(err)
-	} else if bad := r.o.m.misfit(r.o.checks.Load().Answer(f.Codec, f.Payload)); bad != nil {
+	} else if bad := r.o.misfit(f); bad != nil {
 		end.err = bad
 	} else {
 		end.m = f.Message()

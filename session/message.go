@@ -103,6 +103,15 @@ func (f *Frame) Keep() (Message, *transport.Buffer) {
 	return m, buf
 }
 
+// MakePrivate replaces a payload that the peer could still change by a copy: for a Target
+// that reads in place, or a Sink, before it judges what is in it.
+func (f *Frame) MakePrivate() {
+	if f.buf != nil && f.buf.Foreign() {
+		f.Payload = privateCopy(f.Payload)
+		f.buf = transport.WrapBuffer(f.Payload)
+	}
+}
+
 // private returns the payload as the caller's own.
 func (f *Frame) private() []byte {
 	if p, ok := f.Owned(); ok {
