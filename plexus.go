@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/plexus-ipc/plexus/auth"
@@ -332,11 +333,10 @@ func resolve(address string, set transport.Set) (endpoint.Endpoint, error) {
 	if ep, err = ep.Resolve(dir); err != nil {
 		return ep, status.Errorf(status.InvalidArgument, "%w", err)
 	}
-	if _, err := set.Lookup("shm"); err != nil || runtime.GOOS != "linux" {
-		return ep, nil
-	}
-	if ep, err = ep.WithScheme("shm"); err != nil {
-		return ep, status.Errorf(status.InvalidArgument, "%w", err)
+	if runtime.GOOS == "linux" && slices.Contains(set.Schemes(), "shm") {
+		if ep, err = ep.WithScheme("shm"); err != nil {
+			return ep, status.Errorf(status.InvalidArgument, "%w", err)
+		}
 	}
 	return ep, nil
 }

@@ -111,7 +111,7 @@ func borrowAll(c transport.Conn) error {
 		}
 		s := sum(b.Bytes())
 		b.Release()
-		if err := c.Send([]byte{8, 0, 0, 0, byte(s), 0, 0, 0}); err != nil {
+		if err := c.Send([]byte{8, 0, 0, 0, s, 0, 0, 0}); err != nil {
 			return nil
 		}
 	}

@@ -27,130 +27,143 @@ func typed(err error) bool {
 // put stores a word of the peer's, as its own code would not.
 func put(p []byte, at int, v uint64) { binary.LittleEndian.PutUint64(p[at:], v) }
 
-// TestRules: each rule is broken once, and the other side says so.
-func TestRules(t *testing.T) {
-	lend := func(t *testing.T, c transport.Conn) {
+// rule is a rule, broken by the liar and noticed by the victim.
+type rule struct {
+	scribble func(t *testing.T, liar, victim transport.Conn)
+	notice   func(victim transport.Conn) error
+	frame    bool // it is a FrameError, not ErrPeer
+}
+
+// lendOne lends a block.
+func lendOne(t *testing.T, c transport.Conn) {
+	b, err := c.(transport.Lender).Lend(20_000)
+	check(t, err)
+	b.Give(nil, 20_000)
+}
+
+// lendUntil lends until that fails.
+func lendUntil(c transport.Conn) error {
+	var last error
+	for range 64 {
 		b, err := c.(transport.Lender).Lend(20_000)
-		check(t, err)
-		b.Give(nil, 20_000)
-	}
-	collect := func(c transport.Conn) error {
-		var last error
-		for range 64 {
-			b, err := c.(transport.Lender).Lend(20_000)
-			if err != nil {
-				last = err
-				break
-			}
-			b.Give(nil, 1)
+		if err != nil {
+			last = err
+			break
 		}
-		return last
+		b.Give(nil, 1)
 	}
-	recv := func(c transport.Conn) error {
-		for {
-			b, err := c.Recv()
-			if err != nil {
-				return err
-			}
+	return last
+}
+
+// recvUntil receives until that fails.
+func recvUntil(c transport.Conn) error {
+	for {
+		b, err := c.Recv()
+		if err != nil {
+			return err
+		}
+		b.Release()
+	}
+}
+
+// sendUntil sends until that fails, or there is no room.
+func sendUntil(c transport.Conn) error {
+	for {
+		if n, err := c.(transport.TrySender).TrySend(newFrame(60_000)); n == 0 || err != nil {
+			return err
+		}
+	}
+}
+
+var rules = map[string]rule{
+	"record too long":        {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.Position(l), 1<<20) }, recvUntil, false},
+	"record too short":       {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.Position(l), 5) }, recvUntil, false},
+	"record of unknown kind": {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.Position(l), 100|7<<32) }, recvUntil, false},
+	"record across the end": {func(t *testing.T, l, v transport.Conn) {
+		for shm.Position(l) < len(shm.Segment(l))-1000 {
+			check(t, l.Send(newFrame(500)))
+			b, err := v.Recv()
+			check(t, err)
 			b.Release()
 		}
-	}
-	fill := func(c transport.Conn) error {
-		for {
-			if n, err := c.(transport.TrySender).TrySend(newFrame(60_000)); n == 0 || err != nil {
-				return err
-			}
-		}
-	}
-	for name, c := range map[string]struct {
-		scribble func(t *testing.T, liar, victim transport.Conn)
-		notice   func(victim transport.Conn) error
-		frame    bool // it is a FrameError, not ErrPeer
-	}{
-		"record too long":        {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.Position(l), 1<<20) }, recv, false},
-		"record too short":       {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.Position(l), 5) }, recv, false},
-		"record of unknown kind": {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.Position(l), 100|7<<32) }, recv, false},
-		"record across the end": {func(t *testing.T, l, v transport.Conn) {
-			for shm.Position(l) < len(shm.Segment(l))-1000 {
-				check(t, l.Send(newFrame(500)))
-				b, err := v.Recv()
-				check(t, err)
-				b.Release()
-			}
-			put(shm.Segment(l), shm.Position(l), 5000)
-		}, recv, false},
-		"end at the start": {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.OffData, 1<<32-1) }, recv, false},
-		"frame of another length": {func(_ *testing.T, l, _ transport.Conn) {
-			put(shm.Segment(l), shm.Position(l)+8, 12)
-			put(shm.Segment(l), shm.Position(l), 65)
-		}, recv, true},
-		"batch of nothing": {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.Position(l), 65|1<<32) }, recv, true},
-		"batch with a rest": {func(_ *testing.T, l, _ transport.Conn) {
-			put(shm.Segment(l), shm.Position(l)+8, 60)
-			put(shm.Segment(l), shm.Position(l), 65|1<<32)
-		}, recv, true},
-		"batch of a long frame": {func(_ *testing.T, l, _ transport.Conn) {
-			put(shm.Segment(l), shm.Position(l)+8, 65)
-			put(shm.Segment(l), shm.Position(l), 65|1<<32)
-		}, recv, true},
-		"consumed the future": {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.OffConsumed, 1<<40) }, fill, false},
-		"consumed backwards": {func(t *testing.T, l, v transport.Conn) {
-			for range 1000 {
-				check(t, v.Send(newFrame(5000)))
-				b, err := l.Recv()
-				check(t, err)
-				b.Release()
-			}
-			put(shm.Segment(l), shm.OffConsumed, 64)
-		}, fill, false},
-		"returned too many": {func(t *testing.T, l, v transport.Conn) {
-			lend(t, v)
-			put(shm.Segment(l), shm.OffReturned, 2)
-		}, collect, false},
-		"returned another arena": {func(t *testing.T, l, v transport.Conn) {
-			lend(t, v)
-			put(shm.Segment(l), shm.OffEntries, 77)
-			put(shm.Segment(l), shm.OffReturned, 1)
-		}, collect, false},
-		"returned another block": {func(t *testing.T, l, v transport.Conn) {
-			lend(t, v)
-			put(shm.Segment(l), shm.OffEntries, 1|99<<32)
-			put(shm.Segment(l), shm.OffReturned, 1)
-		}, collect, false},
-		"returned another generation": {func(t *testing.T, l, v transport.Conn) {
-			lend(t, v)
-			put(shm.Segment(l), shm.OffEntries, 1|15<<32)
-			put(shm.Segment(l), shm.OffEntries+8, 2)
-			put(shm.Segment(l), shm.OffReturned, 1)
-		}, collect, false},
-		"returned twice": {func(t *testing.T, l, v transport.Conn) {
-			lend(t, v)
-			lend(t, v)
-			for i := range 2 {
-				put(shm.Segment(l), shm.OffEntries+16*i, 1|15<<32)
-				put(shm.Segment(l), shm.OffEntries+16*i+8, 1)
-			}
-			put(shm.Segment(l), shm.OffReturned, 2)
-		}, collect, false},
-		"unknown note":               {func(t *testing.T, l, _ transport.Conn) { note(t, l, 9, 0, -1) }, recv, false},
-		"arena without a descriptor": {func(t *testing.T, l, _ transport.Conn) { note(t, l, 3, 14, -1) }, recv, false},
-		"arena of silly blocks":      {func(t *testing.T, l, _ transport.Conn) { note(t, l, 3, 40, unix.Stdin) }, recv, false},
-		"arena that is a pipe": {func(t *testing.T, l, _ transport.Conn) {
-			var p [2]int
-			check(t, unix.Pipe(p[:]))
-			note(t, l, 3, 14, p[0])
-			unix.Close(p[0])
-			unix.Close(p[1])
-		}, recv, false},
-		"gone without having been": {func(t *testing.T, l, _ transport.Conn) { note(t, l, 4, 0, -1) }, recv, false},
-		"two descriptors": {func(t *testing.T, l, _ transport.Conn) {
-			raw, err := shm.Socket(l).SyscallConn()
+		put(shm.Segment(l), shm.Position(l), 5000)
+	}, recvUntil, false},
+	"end at the start": {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.OffData, 1<<32-1) }, recvUntil, false},
+	"frame of another length": {func(_ *testing.T, l, _ transport.Conn) {
+		put(shm.Segment(l), shm.Position(l)+8, 12)
+		put(shm.Segment(l), shm.Position(l), 65)
+	}, recvUntil, true},
+	"batch of nothing": {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.Position(l), 65|1<<32) }, recvUntil, true},
+	"batch with a rest": {func(_ *testing.T, l, _ transport.Conn) {
+		put(shm.Segment(l), shm.Position(l)+8, 60)
+		put(shm.Segment(l), shm.Position(l), 65|1<<32)
+	}, recvUntil, true},
+	"batch of a long frame": {func(_ *testing.T, l, _ transport.Conn) {
+		put(shm.Segment(l), shm.Position(l)+8, 65)
+		put(shm.Segment(l), shm.Position(l), 65|1<<32)
+	}, recvUntil, true},
+	"consumed the future": {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.OffConsumed, 1<<40) }, sendUntil, false},
+	"consumed backwards": {func(t *testing.T, l, v transport.Conn) {
+		for range 1000 {
+			check(t, v.Send(newFrame(5000)))
+			b, err := l.Recv()
 			check(t, err)
-			check(t, raw.Control(func(fd uintptr) {
-				check(t, unix.Sendmsg(int(fd), make([]byte, 1), unix.UnixRights(0, 1), nil, 0))
-			}))
-		}, recv, false},
-	} {
+			b.Release()
+		}
+		put(shm.Segment(l), shm.OffConsumed, 64)
+	}, sendUntil, false},
+	"returned too many": {func(t *testing.T, l, v transport.Conn) {
+		lendOne(t, v)
+		put(shm.Segment(l), shm.OffReturned, 2)
+	}, lendUntil, false},
+	"returned another arena": {func(t *testing.T, l, v transport.Conn) {
+		lendOne(t, v)
+		put(shm.Segment(l), shm.OffEntries, 77)
+		put(shm.Segment(l), shm.OffReturned, 1)
+	}, lendUntil, false},
+	"returned another block": {func(t *testing.T, l, v transport.Conn) {
+		lendOne(t, v)
+		put(shm.Segment(l), shm.OffEntries, 1|99<<32)
+		put(shm.Segment(l), shm.OffReturned, 1)
+	}, lendUntil, false},
+	"returned another generation": {func(t *testing.T, l, v transport.Conn) {
+		lendOne(t, v)
+		put(shm.Segment(l), shm.OffEntries, 1|15<<32)
+		put(shm.Segment(l), shm.OffEntries+8, 2)
+		put(shm.Segment(l), shm.OffReturned, 1)
+	}, lendUntil, false},
+	"returned twice": {func(t *testing.T, l, v transport.Conn) {
+		lendOne(t, v)
+		lendOne(t, v)
+		for i := range 2 {
+			put(shm.Segment(l), shm.OffEntries+16*i, 1|15<<32)
+			put(shm.Segment(l), shm.OffEntries+16*i+8, 1)
+		}
+		put(shm.Segment(l), shm.OffReturned, 2)
+	}, lendUntil, false},
+	"unknown note":               {func(t *testing.T, l, _ transport.Conn) { note(t, l, 9, 0, -1) }, recvUntil, false},
+	"arena without a descriptor": {func(t *testing.T, l, _ transport.Conn) { note(t, l, 3, 14, -1) }, recvUntil, false},
+	"arena of silly blocks":      {func(t *testing.T, l, _ transport.Conn) { note(t, l, 3, 40, unix.Stdin) }, recvUntil, false},
+	"arena that is a pipe": {func(t *testing.T, l, _ transport.Conn) {
+		var p [2]int
+		check(t, unix.Pipe(p[:]))
+		note(t, l, 3, 14, p[0])
+		unix.Close(p[0])
+		unix.Close(p[1])
+	}, recvUntil, false},
+	"gone without having been": {func(t *testing.T, l, _ transport.Conn) { note(t, l, 4, 0, -1) }, recvUntil, false},
+	"two descriptors": {func(t *testing.T, l, _ transport.Conn) {
+		raw, err := shm.Socket(l).SyscallConn()
+		check(t, err)
+		check(t, raw.Control(func(fd uintptr) {
+			check(t, unix.Sendmsg(int(fd), make([]byte, 1), unix.UnixRights(0, 1), nil, 0))
+		}))
+	}, recvUntil, false},
+}
+
+// TestRules: each rule is broken once, and the other side says so.
+func TestRules(t *testing.T) {
+	for name, c := range rules {
 		t.Run(name, func(t *testing.T) {
 			leak.Check(t)
 			liar, victim := pair(t, nil)

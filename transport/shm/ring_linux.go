@@ -30,13 +30,13 @@ func (t *producer) put(kind uint64, p []byte) (bool, error) {
 		return false, err
 	}
 	if skip > 0 {
-		t.own.head(0).Store(0)
+		t.own.zero(0)
 		t.own.head(at).Store(wrapMark)
 		t.pos += skip
 		at = 0
 	}
 	copy(t.own.bytes(at+recordHead, uint64(len(p))), p)
-	t.own.head(t.pos + need).Store(0)
+	t.own.zero(t.pos + need)
 	t.own.head(at).Store(uint64(len(p)+1) | kind<<32)
 	t.pos += need
 	return true, nil

@@ -124,6 +124,10 @@ func (s *segment) head(pos uint64) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Add(s.ring, pos&(s.size-1)))
 }
 
+// zero clears the first word of the record at a position. The plain store becomes visible
+// before the atomic one that follows it, and does not wait for the line.
+func (s *segment) zero(pos uint64) { *(*uint64)(unsafe.Add(s.ring, pos&(s.size-1))) = 0 }
+
 // bytes returns n bytes of the ring from offset at; the caller has checked both.
 func (s *segment) bytes(at, n uint64) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(s.ring, at)), n)
