@@ -39,4 +39,7 @@
 // made sure that their size and pages cannot go away. Positions, lengths and names that
 // come from the peer are loaded once and checked; frames are copied before anything looks
 // into them. What no honest peer does is ErrPeer, and ends the connection, not the process.
+//
+// package size: ring, arenas and control socket are one connection with one end, which each
+// part has to survive; cut apart they would have to tell each other of it.
 package shm
