@@ -111,7 +111,7 @@ type outgoing struct {
 // outgoing puts a message's payload into a block if that is worth it. It must not be called
 // with a lock held.
 func (s *Session) outgoing(m *Message) outgoing {
-	if l := m.Loan; l != nil && l.block != nil && l.from == s {
+	if l := m.Loan; l != nil && l.block != nil && l.from == s && len(m.Payload) > 0 {
 		b := l.block
 		*l = Loan{}
 		return give(b, len(m.Payload))

@@ -343,7 +343,12 @@ func (b *block) Drop() {
 	l := b.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.putDownLocked(b)
+	if b.state == isLent { // given, but not sent after all: the peer knows of no such loan
+		b.state = isFree
+		b.generation--
+	} else {
+		l.putDownLocked(b)
+	}
 	if l.closed {
 		return
 	}

@@ -176,10 +176,13 @@ func lendBounded(b *bench) {
 // lendDrop gives blocks back that were never sent.
 func lendDrop(b *bench) {
 	l := b.a.(transport.Lender)
-	for range 1000 {
+	for i := range 1000 {
 		block, err := l.Lend(1 << 20)
 		must(b, err)
 		block.Bytes()[1<<20-1] = 1
+		if i%2 == 0 {
+			block.Give(nil, 1<<20)
+		}
 		block.Drop()
 	}
 	b.soon("pass", func() error { return pass(b.a, b.b, 1<<20, 1) })
