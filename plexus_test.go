@@ -46,13 +46,13 @@ func must(t testing.TB, err error) {
 
 // direct returns a server and a client of it, over each transport in turn.
 func direct(t *testing.T, f func(t *testing.T, srv *plexus.Server, c *plexus.Client)) {
-	for _, address := range []string{"unix", "tcp://127.0.0.1:0", "mem://x", "unixpacket"} {
+	for _, address := range []string{"unix", "tcp://127.0.0.1:0", "mem://x", "unixpacket", "shm"} {
 		t.Run(strings.Split(address, ":")[0], func(t *testing.T) {
 			switch address {
 			case "unix":
 				address = path(t)
-			case "unixpacket":
-				address = strings.Replace(path(t), "unix:", "unixpacket:", 1)
+			case "unixpacket", "shm":
+				address = strings.Replace(path(t), "unix", address, 1)
 			}
 			srv, c := connect(t, address, nil, nil)
 			f(t, srv, c)
