@@ -30,6 +30,7 @@ func (s *Session) dispatch(t *turn) {
 	}
 	in.skip(len(b))
 	s.handle(t, f)
+	f.forget()
 	in.tidy()
 }
 
@@ -53,6 +54,7 @@ func (s *Session) dispatchOwn(t *turn, f *Frame, buf *transport.Buffer) {
 		f.buf = whole
 	}
 	s.handle(t, f)
+	f.forget()
 	buf.Release()
 }
 

@@ -24,7 +24,11 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, program []byte) {
 		cfg := small()
 		cfg.MaxMessage = 300 << 10
-		s, r := rawPeer(t, generous, cfg)
+		peer := rawPeer
+		if len(program)%2 == 1 {
+			peer = rawTogether
+		}
+		s, r := peer(t, generous, cfg)
 		ctx, cancel := context.WithTimeout(t.Context(), patienceTime)
 		defer cancel()
 		go s.Route(method("m")).Call(ctx, session.Message{Payload: make([]byte, 100)}, nil)

@@ -45,7 +45,7 @@ func (x *Stream) Item(f *Frame) {
 // itemRun implements runSink.
 func (x *Stream) itemRun(run Run) {
 	x.mu.Lock()
-	if x.peer != nil || x.over || x.taken+run.cost > x.granted {
+	if x.peer != nil || x.over || !run.begins(x.taken, x.granted) {
 		x.mu.Unlock()
 		for run.n > 0 {
 			f := run.shift()
@@ -235,11 +235,7 @@ func (x *Stream) refill() (bool, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.queue) > 0 {
-		x.cur = x.queue[0]
-		x.queue[0] = received{}
-		if x.queue = x.queue[1:]; len(x.queue) == 0 {
-			x.queue = nil
-		}
+		x.popLocked()
 		return true, nil
 	}
 	if x.err != nil {
@@ -249,6 +245,26 @@ func (x *Stream) refill() (bool, error) {
 		return false, io.EOF
 	}
 	return false, nil
+}
+
+// keepQueue is the length up to which a queue keeps its memory.
+const keepQueue = 4
+
+// popLocked makes the first of the queue the one that is being received.
+func (x *Stream) popLocked() {
+	q := x.queue
+	x.cur = q[0]
+	if n := len(q) - 1; n < keepQueue {
+		copy(q, q[1:])
+		q[n] = received{}
+		q = q[:n]
+	} else {
+		q[0] = received{}
+		q = q[1:]
+	}
+	if x.queue = q; len(q) == 0 && cap(q) > keepQueue {
+		x.queue = nil
+	}
 }
 
 // grant counts what was spent as consumed, and tells the peer if it is time to.

@@ -112,6 +112,9 @@ func (f *Frame) MakePrivate() {
 	}
 }
 
+// forget lets go of the memory that f points into: whoever rests keeps nothing.
+func (f *Frame) forget() { f.Ext, f.Payload, f.buf = nil, nil, nil }
+
 // private returns the payload as the caller's own.
 func (f *Frame) private() []byte {
 	if p, ok := f.Owned(); ok {

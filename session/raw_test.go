@@ -42,6 +42,18 @@ var authNone = wire.AppendFrame(nil, wire.Header{Kind: wire.KindAuth}, nil, []by
 func rawPeer(t testing.TB, limits wire.Limits, cfg *session.Config) (*session.Session, *raw) {
 	t.Helper()
 	d, a := mem.Pipe()
+	return rawOver(t, d, a, limits, cfg)
+}
+
+// rawTogether is rawPeer over a line that gives all frames at once that have come.
+func rawTogether(t testing.TB, limits wire.Limits, cfg *session.Config) (*session.Session, *raw) {
+	t.Helper()
+	d, a := mem.Pipe()
+	return rawOver(t, d, together{a}, limits, cfg)
+}
+
+func rawOver(t testing.TB, d, a transport.Conn, limits wire.Limits, cfg *session.Config) (*session.Session, *raw) {
+	t.Helper()
 	r := &raw{t: t, c: d}
 	type result struct {
 		s   *session.Session

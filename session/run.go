@@ -5,6 +5,7 @@ package session
 import (
 	"encoding/binary"
 
+	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
 	"github.com/plexus-ipc/plexus/wire"
 )
@@ -18,6 +19,30 @@ type Run struct {
 	cost  uint64
 	buf   *transport.Buffer // in which b is
 	owned bool              // buf is a reference of whoever has the Run
+}
+
+// RunOf returns the Run of the frames in buf, one after the other, in place; for tests and
+// for forwarders whose messages come from elsewhere. Frames that cannot be in one Run are an
+// error.
+func RunOf(buf *transport.Buffer) (Run, error) {
+	in := inbox{buf: buf}
+	r := Run{b: buf.Bytes(), buf: buf}
+	for in.more() {
+		b := in.peek()
+		if !alike(r.b, b) {
+			return Run{}, status.Errorf(status.InvalidArgument, "message %d is of another kind or route, or malformed", r.n)
+		}
+		size, c := measure(b)
+		r.n, r.cost = r.n+1, r.cost+c
+		in.skip(size)
+	}
+	return r, nil
+}
+
+// Payload returns that of the first message.
+func (r *Run) Payload() []byte {
+	_, payload, _ := head(r.b)
+	return payload
 }
 
 // Len returns how many messages it has.
@@ -93,6 +118,15 @@ func (r *Run) within(room uint64) Run {
 	}
 	fit.b = r.b[:at]
 	return fit
+}
+
+// begins reports whether every message of r begins before the limit of a window of which so
+// much is used.
+func (r *Run) begins(used, limit uint64) bool {
+	if used+r.cost <= limit {
+		return true
+	}
+	return used < limit && r.within(limit-used).n == r.n
 }
 
 // appendRunLocked appends the messages of r as frames of another kind: h says of which call,

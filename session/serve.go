@@ -320,7 +320,9 @@ func (s *Session) run(t *turn, c *Call) {
 	if ctx := c.ctx.Load(); ctx != nil {
 		ctx.cancel(errCallOver)
 	}
-	if !t.state.CompareAndSwap(state|turnRuns, state+turnCount) {
+	if t.state.CompareAndSwap(state|turnRuns, state+turnCount) {
+		c.forget()
+	} else {
 		t.state.And(^uint32(turnRuns)) // see deserted
 	}
 }

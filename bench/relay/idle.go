@@ -10,7 +10,7 @@ import (
 )
 
 // rest measures a hub with many connections that have each carried 1 MiB, after 5 s and
-// then over 30 s of rest.
+// then over a span of rest.
 func rest(n int) error {
 	j := job{System: "plexus", Fan: n}
 	hub, done, err := company(os.Args[0], &j)
@@ -31,13 +31,17 @@ func rest(n int) error {
 	loaded := resident(pid)
 	time.Sleep(5 * time.Second)
 	cpu, both := cpuOf(pid), cpuOfAll([]int{pid, clients.cmd.Process.Pid})
-	const span = 30 * time.Second
+	span := time.Duration(*span) * time.Second
 	time.Sleep(span)
 	cpu, both = cpuOf(pid)-cpu, cpuOfAll([]int{pid, clients.cmd.Process.Pid})-both
 	fmt.Printf("idle hub, %d connections: %.4f %% of a core, with the clients %.4f %%; resident %d KiB, %.1f KiB per connection (%d KiB empty, %d KiB just after the traffic)\n",
 		n, 100*cpu.Seconds()/span.Seconds(), 100*both.Seconds()/span.Seconds(),
 		resident(pid), float64(resident(pid)-empty)/float64(n), empty, loaded)
-	return nil
+	if *profile != "" {
+		fmt.Fprint(hub.in, "mark\nheap\n")
+		_, err = hub.line()
+	}
+	return err
 }
 
 // resident returns the resident memory of a process in KiB, 0 where it is not known.

@@ -40,6 +40,7 @@ var (
 	callers     = flag.String("callers", "1,64", "how many callers at a time; empty for no calls")
 	sizes       = flag.String("sizes", "64,1024", "payloads in bytes, of publications")
 	idle        = flag.Int("idle", 0, "measure instead a hub with so many connections that rest")
+	span        = flag.Int("span", 30, "how many seconds they rest")
 	against     = flag.String("against", "", "a binary of another build, to compare with")
 	only        = flag.String("only", "", "plexus, old or floor, to look at one alone")
 	profile     = flag.String("profile", "", "write CPU profiles of all processes of plexus into this folder")

@@ -8,6 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
 	"slices"
 	"sync"
 	"time"
@@ -30,7 +33,15 @@ func metered() {
 	_, _ = in.ReadString('\n')
 	m := begin()
 	_, _ = in.ReadString('\n')
-	print(m.end())
+	u := m.end()
+	if *profile != "" {
+		runtime.GC()
+		h, err := os.Create(filepath.Join(*profile, *role+".heap.pprof"))
+		check(err)
+		check(pprof.WriteHeapProfile(h))
+		h.Close()
+	}
+	print(u)
 }
 
 func print(u used) {
