@@ -58,7 +58,7 @@ func (c *child) end() {
 	if c.in != nil {
 		c.in.Close()
 	}
-	t := time.AfterFunc(10*time.Second, func() { c.cmd.Process.Kill() })
+	t := time.AfterFunc(10*time.Second, func() { _ = c.cmd.Process.Kill() })
 	defer t.Stop()
 	_ = c.cmd.Wait()
 }
