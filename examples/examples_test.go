@@ -37,6 +37,11 @@ var scenes = []scene{
 		"1229 primes below 10000",
 		"1000003 is the first above a million",
 	}}}},
+	{program: "loan", server: "serve", steps: []step{{[]string{"invert"}, []string{
+		"1024 bytes, 0 wrong",
+		"65536 bytes, 0 wrong",
+		"4194304 bytes, 0 wrong",
+	}}}},
 	{program: "upload", server: "serve", steps: []step{
 		{[]string{"send", "3", "1", "4", "1", "5"}, []string{"{Count:5 Min:1 Max:5 Mean:2.8 Monotonic:false}"}},
 		{[]string{"send", "1.5"}, []string{"{Count:1 Min:1.5 Max:1.5 Mean:1.5 Monotonic:true}"}},
