@@ -50,20 +50,21 @@ func (s *Session) flusher() {
 		case <-s.done:
 		}
 		s.flushAll()
-		if s.out.dismiss() {
+		if s.out.dismiss(s.try != nil) {
 			return
 		}
 	}
 }
 
-// dismiss lets the flusher go once the session has ended.
-func (o *outbox) dismiss() bool {
+// dismiss lets the flusher go once the session has ended, or, with rest, as soon as nobody
+// has woken it again: a session at rest has no stack for it.
+func (o *outbox) dismiss(rest bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed {
+	if o.closed || rest && len(o.wake) == 0 {
 		o.on = false
 	}
-	return o.closed
+	return !o.on
 }
 
 // flushAll writes until nothing is left. It takes the role if nobody has it.

@@ -37,11 +37,12 @@ func rest(n int) error {
 	fmt.Printf("idle hub, %d connections: %.4f %% of a core, with the clients %.4f %%; resident %d KiB, %.1f KiB per connection (%d KiB empty, %d KiB just after the traffic)\n",
 		n, 100*cpu.Seconds()/span.Seconds(), 100*both.Seconds()/span.Seconds(),
 		resident(pid), float64(resident(pid)-empty)/float64(n), empty, loaded)
-	if *profile != "" {
-		fmt.Fprint(hub.in, "mark\nheap\n")
-		_, err = hub.line()
+	fmt.Fprint(hub.in, "mark\ncollect\n")
+	if _, err := hub.line(); err != nil {
+		return err
 	}
-	return err
+	fmt.Printf("after a collection: %.1f KiB per connection\n", float64(resident(pid)-empty)/float64(n))
+	return nil
 }
 
 // resident returns the resident memory of a process in KiB, 0 where it is not known.
