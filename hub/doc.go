@@ -19,12 +19,11 @@
 //	bind.go       what a route of a member means     table.go      who is where, and what follows
 //	call.go       calls without streams              stream.go     calls with streams, their credit
 //	event.go      events and broadcasts              publish.go    publications
-//	outlet.go     bounded queues before a receiver   subscribe.go  who takes from them
-//	operation.go  the methods of channel "$"         stats.go      counters
-//	check.go      messages that do not fit their schema
+//	subscribe.go  who takes publications             stats.go      counters
+//	operation.go  the methods of channel "$"         check.go      what does not fit its schema
 //
 // The pure parts are packages: directory (who is there), guard (may he), deadletter (what
-// if not), schema (is it well formed).
+// if not), schema (is it well formed). What waits before a receiver is in package outlet.
 //
 // The data plane takes no lock that all members share: a route remembers where it leads
 // and looks again, under the hub's lock, only when that has gone. The lock is never held

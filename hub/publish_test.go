@@ -286,6 +286,102 @@ func TestStoppedSubscriberGoesOn(t *testing.T) {
 	}
 }
 
+// The hub allocates nothing for a publication, nor do publisher and subscribers: not for one
+// that comes alone, and hardly ever for many that come together.
+func TestNoAllocationPerPublication(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	h := newHouse(t, hub.Config{})
+	h.pipe = unixPipe(t)
+	r := h.join("p", nil).declare("ch", "t", false)
+	var subs []*session.Stream
+	for range 8 {
+		subs = append(subs, h.join("", nil).subscribe("ch", "t"))
+	}
+	ctx, payload := t.Context(), make([]byte, 64)
+	publish := func(n int) {
+		for range n {
+			if err := r.Emit(ctx, session.Message{Payload: payload}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, x := range subs {
+			for range n {
+				if _, err := x.Borrow(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	for _, together := range []int{1, 500} {
+		for range 100 {
+			publish(together)
+		}
+		if n := testing.AllocsPerRun(200, func() { publish(together) }) / float64(together); n > 0.5 {
+			t.Errorf("%d at a time: %v allocations per publication in publisher, hub and 8 subscribers together", together, n)
+		}
+	}
+	balance(t, h)
+}
+
+// What many subscribers get of many publishers, some of it long, is in order for each
+// publisher, and names who has sent it.
+func TestRunsOfManyPublishers(t *testing.T) {
+	eachPipe(t, hub.Config{DefaultQueue: 1 << 14, DefaultQueueBytes: 64 << 20}, func(t *testing.T, h *house) {
+		const publishers, n = 4, 1500
+		var subs []*session.Stream
+		for i := range 6 {
+			subs = append(subs, h.join("", &session.Config{StreamWindow: 1 << (10 + 2*i)}).subscribe("ch", []string{"t", ">"}[i%2]))
+		}
+		owner := h.join("p0", nil)
+		owner.declare("ch", "t", true)
+		var wg sync.WaitGroup
+		for i := range publishers {
+			p := owner
+			if i > 0 {
+				p = h.join(fmt.Sprintf("p%d", i), nil)
+			}
+			r := p.topic("ch", "t")
+			wg.Go(func() {
+				for k := range n {
+					size := 16
+					if k%100 == i {
+						size = 100 << 10 // in fragments
+					}
+					if err := r.Emit(patience(t), numbered(k, size)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		for _, x := range subs {
+			wg.Go(func() {
+				next := map[string]int{}
+				for range publishers * n {
+					item, err := x.Borrow(patience(t))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					from := x.Session().SourceName(item.Source)
+					if got := int(binary.LittleEndian.Uint64(item.Payload)); got != next[from] || item.From.Name != "t" {
+						t.Errorf("%d of %q on %q, want %d", got, from, item.From.Name, next[from])
+						return
+					}
+					next[from]++
+				}
+				if len(next) != publishers {
+					t.Errorf("from %v", next)
+				}
+			})
+		}
+		wg.Wait()
+		balance(t, h)
+	})
+}
+
 // Whatever subscribers do, each publication to each of them is delivered, dropped or queued.
 func TestBalance(t *testing.T) {
 	eachPipe(t, hub.Config{}, func(t *testing.T, h *house) {

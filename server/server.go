@@ -286,9 +286,15 @@ func (s *Server) settle(x *session.Session, attach func(*session.Session) error)
 	}
 	s.accepted.Add(1)
 	s.sessions[x] = newPeer(s, x)
-	s.wg.Go(x.Wait)
+	s.wg.Add(1)
 	s.mu.Unlock()
-	x.OnEnd(func(error) { s.gone(x) })
+	x.OnEnd(func(error) {
+		s.gone(x)
+		go func() { // only now: a session at rest has one goroutine, which reads
+			defer s.wg.Done()
+			x.Wait()
+		}()
+	})
 	if err := attach(x); err != nil {
 		x.CloseWith(status.Convert(err))
 	}

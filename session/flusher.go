@@ -30,8 +30,11 @@ func (s *Session) wakeFlusherLocked() {
 	}
 	if !o.on {
 		o.on = true
+		if o.work == nil {
+			o.work = s.flusher // bound once: it is started often
+		}
 		s.wg.Add(1)
-		go s.flusher()
+		go o.work()
 	}
 	select {
 	case o.wake <- struct{}{}:

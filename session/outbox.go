@@ -65,6 +65,7 @@ type outbox struct {
 	mid   int    // bytes of rest until a frame ends
 	wake  chan struct{}
 	on    bool        // there is a flusher
+	work  func()      // what it runs
 	since time.Time   // when the flusher's present Send began; zero if there is none
 	watch *time.Timer // sees to it; nil until needed
 }
