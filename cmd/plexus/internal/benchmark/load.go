@@ -81,7 +81,9 @@ func (l *load) do(ctx context.Context, o *order) (note, error) {
 		if l.work != nil {
 			l.work.finish()
 		}
-		l.work, err = l.prepare(ctx, o.Case)
+		if l.work, err = l.prepare(ctx, o.Case); err != nil {
+			l.work = nil // it may hold a nil pointer
+		}
 	case doRun:
 		l.work.reset()
 		began := time.Now()
