@@ -3,6 +3,8 @@
 package shm_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/plexus-ipc/plexus/internal/leak"
 	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/transport/shm"
 )
 
 // TestLendAndClose: blocks are lent, given, borrowed, read and released by many goroutines
@@ -87,4 +90,42 @@ func borrowOn(t *testing.T, l transport.Lender, descriptors <-chan []byte) {
 		}
 		b.Release()
 	}
+}
+
+// TestDescriptors: each number of a descriptor is looked at before a block is touched.
+func TestDescriptors(t *testing.T) {
+	leak.Check(t)
+	a, b := pair(t, nil)
+	defer func() { _, _ = a.Close(), b.Close() }()
+	block, err := a.(transport.Lender).Lend(100)
+	check(t, err)
+	good := block.Give(nil, 100)
+	l := b.(transport.Lender)
+	for name, c := range map[string]struct {
+		at int
+		to uint64
+	}{
+		"arena":            {0, uint64(binary.LittleEndian.Uint32(good)) + 1},
+		"block":            {4, 1 << 20},
+		"generation after": {8, 2},
+		"generation zero":  {8, 0},
+		"reserved":         {12, 1},
+		"nothing":          {16, 0},
+		"beyond the block": {16, 16<<10 + 1},
+		"beyond all":       {16, 1 << 40},
+		"negative":         {16, 1 << 63},
+	} {
+		d := bytes.Clone(good)
+		if c.at == 16 {
+			binary.LittleEndian.PutUint64(d[16:], c.to)
+		} else {
+			binary.LittleEndian.PutUint32(d[c.at:], uint32(c.to))
+		}
+		if _, err := l.Borrow(d); !errors.Is(err, shm.ErrPeer) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	k, err := l.Borrow(good)
+	check(t, err)
+	k.Release()
 }
