@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/client"
@@ -172,7 +173,11 @@ func NewServer(o *ListenOptions) (*Server, error) {
 	if o.TLS != nil {
 		opts.TLS = o.TLS
 	}
-	return &Server{Server: server.New(cfg), set: setOf(o.Transports), opts: &opts}, nil
+	set := setOf(o.Transports)
+	if o.Transports == nil && o.Hub != nil {
+		set = busy()
+	}
+	return &Server{Server: server.New(cfg), set: set, opts: &opts}, nil
 }
 
 // admission lets a connection into a hub.
@@ -306,10 +311,16 @@ func (s *Server) Close() error {
 	return err
 }
 
-// standard is the set that is used when none is given. It is read only.
-var standard = sync.OnceValue(func() transport.Set {
-	return transport.NewSet(socket.New(), shm.New(socket.Unix(), nil), mem.New(), stdio.NewTransport())
-})
+// standard is the set that is used when none is given, busy the one of a hub, for whom
+// many wait: it polls shared memory longer before it sleeps. Both are read only.
+var (
+	standard = sync.OnceValue(func() transport.Set {
+		return transport.NewSet(socket.New(), shm.New(socket.Unix(), nil), mem.New(), stdio.NewTransport())
+	})
+	busy = sync.OnceValue(func() transport.Set {
+		return standard().With(shm.New(socket.Unix(), &shm.Options{Spin: 200 * time.Microsecond}))
+	})
+)
 
 func setOf(s *transport.Set) transport.Set {
 	if s != nil {

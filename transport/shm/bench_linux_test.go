@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/transport/shm"
 )
 
 func newFrame(n int) []byte {
@@ -37,6 +38,19 @@ func BenchmarkRoundTrip(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkCold is the same with both sides asleep each time.
+func BenchmarkCold(b *testing.B) {
+	p := spawn(b, "cold", &shm.Options{Spin: -1})
+	defer p.leave(b)
+	f := newFrame(64)
+	timed(b, func() {
+		must(b, p.conn.Send(f))
+		buf, err := p.conn.Recv()
+		must(b, err)
+		buf.Release()
+	})
 }
 
 // timed runs f and reports the median beside the mean.
@@ -117,4 +131,19 @@ func BenchmarkLarge(b *testing.B) {
 			buf.Release()
 		})
 	})
+}
+
+// BenchmarkOneCore is Send and then Recv on one goroutine: what both cost without any
+// waiting.
+func BenchmarkOneCore(b *testing.B) {
+	x, y := pair(b, nil)
+	defer func() { _, _ = x.Close(), y.Close() }()
+	f := newFrame(64)
+	b.ReportAllocs()
+	for b.Loop() {
+		must(b, x.Send(f))
+		buf, err := y.Recv()
+		must(b, err)
+		buf.Release()
+	}
 }

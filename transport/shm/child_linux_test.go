@@ -34,6 +34,7 @@ func child(line string) int {
 
 var childVerbs = map[string]func(transport.Conn) error{
 	"echo":   echo,
+	"cold":   echo,
 	"borrow": borrowAll,
 	"sink":   sink,
 	"life":   life,
@@ -50,8 +51,11 @@ func dialChild(verb, address string) (transport.Conn, error) {
 		return nil, err
 	}
 	var o *shm.Options
-	if verb == "life" || verb == "accept" {
+	switch verb {
+	case "life", "accept":
 		o = lifeOptions
+	case "cold":
+		o = &shm.Options{Spin: -1}
 	}
 	c, err := shm.New(socket.Unix(), o).Dial(context.Background(), ep, nil)
 	if err != nil {

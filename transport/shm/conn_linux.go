@@ -41,7 +41,6 @@ type Conn struct {
 	flags   atomic.Uint32
 	parked  atomic.Bool // the receiver sleeps, or is about to
 	broken  atomic.Pointer[error]
-	crowd   func() bool
 	lends   lender
 	borrows borrower
 	freed   sync.Once
@@ -57,6 +56,7 @@ type Conn struct {
 	receives gate
 	rx       consumer
 	rxWait   waiter
+	crowd    func() bool
 	end      error
 }
 
@@ -233,9 +233,9 @@ func (c *Conn) Interrupt() {
 	}
 }
 
-// Attend implements transport.Poller. Outside of Recv this side is awake in any case: the
-// sleep word is odd only while Recv sleeps. So nothing has to be done, but a receiver that
-// comes late finds what has come in between without having been rung for.
+// Attend implements transport.Poller. Outside of Recv this side is awake in any case: its
+// sleep word is odd only while Recv sleeps, so the peer rings for nobody else. A receiver
+// that comes late finds what has come in between.
 func (c *Conn) Attend() {}
 
 // Crowd implements transport.Poller.

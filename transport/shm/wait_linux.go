@@ -61,7 +61,8 @@ func (w *waiter) polls() bool {
 }
 
 // poll polls until *word is no longer old, or a flag of mask stands, or the time is over.
-func (c *Conn) poll(w *waiter, word *atomic.Uint64, old uint64, mask uint32) bool {
+// While crowd, which may be nil, says so, others run between two polls.
+func (c *Conn) poll(w *waiter, word *atomic.Uint64, old uint64, mask uint32, crowd func() bool) bool {
 	if c.spin <= 0 || !w.polls() {
 		return false
 	}
@@ -78,7 +79,7 @@ func (c *Conn) poll(w *waiter, word *atomic.Uint64, old uint64, mask uint32) boo
 			w.misses = 0
 			return true
 		}
-		if c.alone || i%gosched == 0 || c.crowd != nil && c.crowd() {
+		if c.alone || i%gosched == 0 || crowd != nil && crowd() {
 			runtime.Gosched()
 		}
 		spin.Yield()
@@ -92,7 +93,7 @@ func (c *Conn) poll(w *waiter, word *atomic.Uint64, old uint64, mask uint32) boo
 // awaitFrame returns when there may be a frame, or a flag stands.
 func (c *Conn) awaitFrame() {
 	word := c.peer.head(c.rx.pos)
-	if c.poll(&c.rxWait, word, 0, ^uint32(0)) {
+	if c.poll(&c.rxWait, word, 0, ^uint32(0), c.crowd) {
 		return
 	}
 	c.tell()
@@ -109,7 +110,7 @@ func (c *Conn) awaitFrame() {
 func (c *Conn) awaitRoom() {
 	const mask = ^uint32(isInterrupted)
 	word, old := c.peer.consumed, c.tx.seen
-	if c.poll(&c.txWait, word, old, mask) {
+	if c.poll(&c.txWait, word, old, mask, nil) {
 		return
 	}
 	c.txWait.turn()
