@@ -71,6 +71,10 @@ func fill(fd, size int) (*Map, error) {
 	return m, nil
 }
 
+// atOnce is up to which size Open maps all pages at once: a peer shall not make this side
+// work for memory that it never reads.
+const atOnce = 1 << 20
+
 // Open maps an object that another process has made by Create and announced with its size,
 // for reading only. It does not close fd. What could turn a later access into a signal, or
 // change behind the reader's back in another way than by its owner's writing, is ErrUnsafe.
@@ -96,7 +100,11 @@ func Open(fd, size int) (*Map, error) {
 	case st.Blocks*512 < int64(size):
 		return nil, fmt.Errorf("%w: %d of %d bytes have no page yet", ErrUnsafe, int64(size)-st.Blocks*512, size)
 	}
-	b, err := unix.Mmap(fd, 0, size, unix.PROT_READ, unix.MAP_SHARED|unix.MAP_POPULATE)
+	flags := unix.MAP_SHARED
+	if size <= atOnce {
+		flags |= unix.MAP_POPULATE
+	}
+	b, err := unix.Mmap(fd, 0, size, unix.PROT_READ, flags)
 	if err != nil {
 		return nil, denied("mmap", err)
 	}

@@ -27,6 +27,9 @@ const (
 	noteGone  = 4 // an arena is gone; no block of it is lent
 
 	noteSize = 16
+
+	// mostReads is more than a full socket needs.
+	mostReads = 1 << 14
 )
 
 // control is the control socket after the upgrade. Its end is the peer's death.
@@ -164,7 +167,7 @@ func (k *control) drain() {
 	err := k.raw.Control(func(fd uintptr) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		for {
+		for range mostReads { // a peer that never stops is not followed
 			err := k.receive(fd)
 			if errors.Is(err, unix.EAGAIN) {
 				return

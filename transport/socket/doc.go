@@ -12,6 +12,9 @@
 //	tcp             x      x       x                                         x
 //	tls                    x       x                           x             x
 //
+// A unix Conn can also be detached, to make something else of its connection, and is a
+// syscall.Conn, except on Windows.
+//
 // On Windows unix and tcp have no TrySend and PeerCredentials is unsupported;
 // unixpacket and unixgram exist where the table's first lines say so, elsewhere Dial and
 // Listen fail with errors.ErrUnsupported.

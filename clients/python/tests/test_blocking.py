@@ -597,8 +597,9 @@ class Nobody(Case):
     def test_nobody_there(self) -> None:
         folder = tempfile.mkdtemp()
         self.addCleanup(os.rmdir, folder)
-        e = self.fails(Code.UNAVAILABLE, plexus_ipc.connect, "unix://%s/nobody" % folder)
-        self.assertTrue(e.retryable)
+        for scheme in ("unix", "shm"):
+            e = self.fails(Code.UNAVAILABLE, plexus_ipc.connect, "%s://%s/nobody" % (scheme, folder))
+            self.assertTrue(e.retryable)
 
     def test_addresses(self) -> None:
         for address in ("", "demo", "unix:relative", "unix://", "unix://@", "tcp://host", "tcp://:1", "tcp://h:x", "ws://h:1/", "unix:///a\0b"):
