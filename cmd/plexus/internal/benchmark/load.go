@@ -35,6 +35,7 @@ type load struct {
 	at     *plexus.Channel // the provider's channel, or the provider itself
 	events *plexus.Channel // where events for the provider go
 	bursts uint32          // how many there have been
+	opened int             // subscribers so far
 	work   work
 }
 

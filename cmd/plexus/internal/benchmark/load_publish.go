@@ -54,8 +54,9 @@ func newSubscribers(ctx context.Context, l *load, k report.Case) (*subscribers, 
 		l: l, size: k.Bytes, half: uint32(windowOf(k.Bytes) / 2), done: make(chan struct{}, 1), failed: make(chan error, k.Callers),
 		timeout: time.NewTimer(lostAfter),
 	}
-	for i := range k.Callers {
-		one, err := s.open(ctx, fmt.Sprint("subscriber-", i))
+	for range k.Callers {
+		s.l.opened++ // the id of one that was just closed may still be in use at the other end
+		one, err := s.open(ctx, fmt.Sprint("subscriber-", s.l.opened))
 		if err != nil {
 			s.finish()
 			return nil, err
