@@ -9,6 +9,9 @@
 //	go run ./bench/relay [-rounds 5] [-subscribers 1,8,100] [-callers 1,64] [-sizes 64,1024] [-n 1000000]
 //	go run ./bench/relay -idle 1000
 //
+// "in place" are subscribers that read each publication where it came (Subscription.Borrow)
+// instead of ranging over []byte of their own.
+//
 // With -against a binary of another build of this program takes part as "old".
 //
 // A publication counts once for each subscriber that got it. The publisher keeps at most a
@@ -75,6 +78,7 @@ type job struct {
 	Size   int
 	Fan    int // subscribers or callers
 	Calls  bool
+	Borrow bool // subscribers read in place
 	Result string
 }
 
@@ -182,15 +186,18 @@ func numbers(list string) (all []int) {
 // compare measures all systems and prints a table.
 func compare(title, unit string, measure func(binary string, j job) (result, error), j job) error {
 	all := map[string][]result{}
-	systems := []string{"plexus", "old", "floor"}
+	systems := []string{"plexus", "in place", "old", "floor"}
 	for range *rounds {
 		for _, s := range systems {
 			binary, own := os.Args[0], j
 			own.System = s
-			if s == "old" {
+			switch s {
+			case "old":
 				binary, own.System = *against, "plexus"
+			case "in place":
+				own.System, own.Borrow = "plexus", true
 			}
-			if binary == "" || *only != "" && s != *only {
+			if binary == "" || j.Calls && own.Borrow || *only != "" && s != *only {
 				continue
 			}
 			if s == "floor" && unit != "calls" {
@@ -211,6 +218,7 @@ func compare(title, unit string, measure func(binary string, j job) (result, err
 	return nil
 }
 
+// report prints a line.
 func report(system, unit string, rs, floor []result) {
 	if len(rs) == 0 {
 		return
@@ -221,7 +229,7 @@ func report(system, unit string, rs, floor []result) {
 	hub, _, _ := median(rs, func(r result) float64 { return r.hubCPU })
 	mallocs, _, _ := median(rs, func(r result) float64 { return r.mallocs })
 	dropped, _, _ := median(rs, func(r result) float64 { return r.dropped })
-	fmt.Printf("  %-7s %9.0f %s/s [%.0f–%.0f]  cpu %6.3f µs (hub %.3f)  %.2f allocs", system, rate, unit, low, high, cpu, hub, mallocs)
+	fmt.Printf("  %-8s %9.0f %s/s [%.0f–%.0f]  cpu %6.3f µs (hub %.3f)  %.2f allocs", system, rate, unit, low, high, cpu, hub, mallocs)
 	if p50 > 0 {
 		fmt.Printf("  p50 %.1f µs", p50)
 	}

@@ -115,6 +115,13 @@ func plexusSubscriber(j job) {
 		check(err)
 	}
 	collect(j, func(i int, each func(last bool) bool) (dropped uint64) {
+		for j.Borrow {
+			p, err := subs[i].Borrow(ctx)
+			check(err)
+			if each(p.Payload[0] == lastByte) {
+				return subs[i].Dropped()
+			}
+		}
 		for p, err := range subs[i].All(ctx) {
 			check(err)
 			if each(p[0] == lastByte) {
