@@ -55,7 +55,7 @@ var Steps = map[string]func(c *Conn){
 			}
 		}
 		c.own.head(0).Store(0)
-		c.own.head(c.tx.pos).Store(wrapMark)
+		c.own.head(c.tx.pos).Store(wrapMark | c.own.lapAt(c.tx.pos))
 	},
 	"committed, not rung": func(c *Conn) { _, _ = c.tx.put(kindFrame, []byte{8, 0, 0, 0, 0, 0, 0, 0}) },
 	"about to sleep":      func(c *Conn) { c.rxWait.turn() },

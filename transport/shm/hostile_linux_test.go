@@ -88,6 +88,11 @@ var rules = map[string]rule{
 		}
 		put(shm.Segment(l), shm.Position(l), 5000)
 	}, recvUntil, false},
+	"the same records again": {func(t *testing.T, l, _ transport.Conn) {
+		check(t, l.Send(newFrame(500)))
+		put(shm.Segment(l), shm.Position(l), 1<<32-1)
+	}, recvUntil, false},
+	"half a word":      {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.Position(l), 5<<32) }, recvUntil, false},
 	"end at the start": {func(_ *testing.T, l, _ transport.Conn) { put(shm.Segment(l), shm.OffData, 1<<32-1) }, recvUntil, false},
 	"frame of another length": {func(_ *testing.T, l, _ transport.Conn) {
 		put(shm.Segment(l), shm.Position(l)+8, 12)

@@ -31,13 +31,13 @@ func (t *producer) put(kind uint64, p []byte) (bool, error) {
 	}
 	if skip > 0 {
 		t.own.zero(0)
-		t.own.head(at).Store(wrapMark)
+		t.own.head(at).Store(wrapMark | t.own.lapAt(t.pos))
 		t.pos += skip
 		at = 0
 	}
 	copy(t.own.bytes(at+recordHead, uint64(len(p))), p)
 	t.own.zero(t.pos + need)
-	t.own.head(at).Store(uint64(len(p)+1) | kind<<32)
+	t.own.head(at).Store(uint64(len(p)+1) | kind<<32 | t.own.lapAt(t.pos))
 	t.pos += need
 	return true, nil
 }
@@ -112,9 +112,9 @@ func (r *consumer) ready() bool {
 	if r.batch != nil {
 		return true
 	}
-	head := uint32(r.peer.head(r.pos).Load())
-	if at := r.pos & (r.peer.size - 1); head == wrapMark && at > 0 {
-		head = uint32(r.peer.head(0).Load()) // the mark comes before its record
+	head := r.peer.head(r.pos).Load()
+	if at := r.pos & (r.peer.size - 1); uint32(head) == wrapMark && at > 0 {
+		head = r.peer.head(0).Load() // the mark comes before its record
 	}
 	return head != 0
 }
@@ -169,17 +169,17 @@ func (r *consumer) record() (b *transport.Buffer, kind uint64, err error) {
 	head := r.peer.head(r.pos).Load()
 	if uint32(head) == wrapMark {
 		at := r.pos & (r.peer.size - 1)
-		if at == 0 {
+		if at == 0 || head&^wrapMark != r.peer.lapAt(r.pos) {
 			return nil, 0, fmt.Errorf("%w: its ring has no end", ErrPeer)
 		}
 		r.pos += r.peer.size - at
 		head = r.peer.head(r.pos).Load()
 	}
-	if uint32(head) == 0 {
+	if head == 0 {
 		return nil, 0, nil
 	}
-	n := uint64(uint32(head)) - 1
-	kind = head >> 32
+	n := uint64(uint32(head)) - 1             // of a word that is only half there: too much
+	kind = (head ^ r.peer.lapAt(r.pos)) >> 32 // of another lap it is none
 	at := r.pos & (r.peer.size - 1)
 	if n < transport.MinFrame || n > transport.MaxFrame || at+recordHead+n > r.peer.size || kind > kindBatch {
 		return nil, 0, fmt.Errorf("%w: a record of %d bytes and kind %d at %d", ErrPeer, int64(n), kind, at)

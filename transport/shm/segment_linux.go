@@ -26,10 +26,12 @@ import (
 //
 // The ring holds records, aligned to 64 bytes, none of them across its end:
 //
-//	u32 length + 1, 0: nothing yet | u32 kind | the bytes
+//	u32 length + 1, 0: nothing yet | u8 kind | u24 lap | the bytes
 //
 // The first eight bytes are stored last and at once, after the eight bytes behind the record
-// have been zeroed: so old content is never taken for a record, and one line tells all.
+// have been zeroed: so old content is never taken for a record, and one line tells all. The
+// lap, how often the ring has been gone around, keeps a peer from having the same records
+// read over and over again without doing anything for it.
 const (
 	offMagic      = 0
 	offRing       = 8
@@ -73,6 +75,7 @@ type segment struct {
 	base     unsafe.Pointer
 	ring     unsafe.Pointer
 	size     uint64 // of the ring, a power of two
+	shift    int    // its logarithm
 	consumed *atomic.Uint64
 	sleep    *atomic.Uint32
 	wait     *atomic.Uint32
@@ -110,7 +113,7 @@ func openSegment(fd int, ring, generation uint64) (*segment, error) {
 }
 
 func view(m *memory.Map, ring uint64) *segment {
-	s := &segment{m: m, base: unsafe.Pointer(unsafe.SliceData(m.Bytes())), size: ring}
+	s := &segment{m: m, base: unsafe.Pointer(unsafe.SliceData(m.Bytes())), size: ring, shift: bits.TrailingZeros64(ring)}
 	s.ring = unsafe.Add(s.base, offData)
 	s.consumed, s.returned = s.u64(offConsumed), s.u64(offReturned)
 	s.sleep, s.wait = (*atomic.Uint32)(unsafe.Add(s.base, offSleep)), (*atomic.Uint32)(unsafe.Add(s.base, offWait))
@@ -123,6 +126,9 @@ func (s *segment) u64(off uintptr) *atomic.Uint64 { return (*atomic.Uint64)(unsa
 func (s *segment) head(pos uint64) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Add(s.ring, pos&(s.size-1)))
 }
+
+// lapAt is the upper half of the first word of each record at a position, but for the kind.
+func (s *segment) lapAt(pos uint64) uint64 { return pos >> s.shift << 40 }
 
 // zero clears the first word of the record at a position. The plain store becomes visible
 // before the atomic one that follows it, and does not wait for the line.
