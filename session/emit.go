@@ -187,7 +187,7 @@ func (s *Session) flushOneWay() {
 func (s *Session) flushOneWayLocked() {
 	o := &s.out
 	switch {
-	case o.writing.Load():
+	case o.writing.Load() || len(o.buf) == 0: // somebody has been faster, or is
 	case len(o.buf) >= oneWayFlush:
 		o.bursts++
 		o.mu.Unlock()

@@ -214,6 +214,7 @@ func (o *outbox) restLocked() {
 		o.box.put(o.buf)
 		o.buf, o.box = nil, nil
 	}
+	o.roused = o.roused && len(o.buf) > 0
 	o.notifyLocked()
 }
 

@@ -46,3 +46,28 @@ func TestRestHoldsNothing(t *testing.T) {
 	}
 	runtime.KeepAlive(sessions)
 }
+
+// A flush of nothing leaves no trace: what is sent after it leaves all the same (bug: the
+// flusher counted as woken for it, and was not woken again).
+func TestFlushOfNothing(t *testing.T) {
+	d, a := unix(t)
+	got := make(chan struct{}, 10)
+	router := methods{"e": {receive: func(*session.Session, *session.Frame) { got <- struct{}{} }}}
+	ds, _ := pair(t, d, a, &session.Config{}, &session.Config{Router: router})
+	e := ds.Route(event("e"))
+	must(t, e.Emit(patience(t), session.Message{}))
+	<-got
+	for range 3 {
+		must(t, ds.Flush(patience(t)))
+		ds.FlushLater()
+		for range 100_000 {
+			runtime.Gosched() // the flusher comes and goes
+		}
+		must(t, e.Emit(patience(t), session.Message{}))
+		select {
+		case <-got:
+		case <-patience(t).Done():
+			t.Fatal("the event has never left")
+		}
+	}
+}
