@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/plexus-ipc/plexus/wire"
@@ -213,8 +214,26 @@ func (s *Session) letSend() {
 	o.mu.Unlock()
 	if wait {
 		time.Sleep(burst)
+		return
+	}
+	// A sender on another processor may be in the middle of many: as long as more comes in
+	// a short while it is left to go on.
+	for last, same := -1, 0; same < calmLooks; same++ {
+		o.mu.Lock()
+		size, busy := len(o.buf), o.writing.Load() || o.closed
+		o.mu.Unlock()
+		if busy || size >= oneWayFlush {
+			return
+		}
+		if size != last {
+			last, same = size, 0
+		}
+		runtime.Gosched()
 	}
 }
+
+// calmLooks is how often the flusher finds nothing new before it writes: some microseconds.
+const calmLooks = 40
 
 // waitLocked returns nil if a message may be sent, else what is closed when more may.
 // A message may begin as long as the limit is not reached, so that one of any length

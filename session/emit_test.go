@@ -78,7 +78,8 @@ func TestTwoSendClasses(t *testing.T) {
 		must(t, r.Emit(patience(t), session.Message{Payload: make([]byte, 24)}))
 	}
 	must(t, ds.Flush(patience(t)))
-	if n := counted.sends.Load() - before; n > 200 {
+	// How many come together depends on who runs when; one by one it would be 1000.
+	if n := counted.sends.Load() - before; n > 400 {
 		t.Errorf("1000 one-way messages of 64 bytes took %d writes", n)
 	}
 	before = counted.sends.Load()
