@@ -216,19 +216,28 @@ func (s *Session) letSend() {
 		time.Sleep(burst)
 		return
 	}
-	// A sender on another processor may be in the middle of many: as long as more comes in
-	// a short while it is left to go on.
+	o.mu.Lock()
+	if !o.writing.Load() {
+		o.collectLocked()
+	}
+	o.mu.Unlock()
+}
+
+// collectLocked lets a sender on another processor that is in the middle of many one-way
+// messages go on, as long as more comes in a short while and nothing else waits.
+func (o *outbox) collectLocked() {
+	mine := o.writing.Load()
 	for last, same := -1, 0; same < calmLooks; same++ {
-		o.mu.Lock()
-		size, busy := len(o.buf), o.writing.Load() || o.closed
-		o.mu.Unlock()
-		if busy || size >= oneWayFlush {
+		size := len(o.buf)
+		if o.closed || o.writing.Load() != mine || o.urgent || size >= oneWayFlush {
 			return
 		}
 		if size != last {
 			last, same = size, 0
 		}
+		o.mu.Unlock()
 		runtime.Gosched()
+		o.mu.Lock()
 	}
 }
 

@@ -59,12 +59,12 @@ func (s *Session) flusher() {
 	}
 }
 
-// dismiss lets the flusher go once the session has ended, or, with rest, as soon as nobody
-// has woken it again: a session at rest has no stack for it.
+// dismiss lets the flusher go once the session has ended, or with rest, but never if it has
+// been woken again: it may have been given the role. A session at rest has no stack for it.
 func (o *outbox) dismiss(rest bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || rest && len(o.wake) == 0 {
+	if (o.closed || rest) && len(o.wake) == 0 {
 		o.on = false
 	}
 	return !o.on
@@ -79,7 +79,10 @@ func (s *Session) flushAll() {
 		return
 	}
 	o.writing.Store(true)
-	for o.mayWriteLocked() {
+	for again := false; o.mayWriteLocked(); again = true {
+		if again && o.rest == nil {
+			o.collectLocked()
+		}
 		b, block, mid := o.rest, o.block, o.mid
 		o.rest, o.block, o.mid = nil, nil, 0
 		if b == nil {

@@ -56,6 +56,7 @@ type outbox struct {
 	empty   chan struct{}  // closed when all is written; nil if nobody waits
 	hungry  map[any]func() // who is told when the outbox falls below bulkLow; nil if nobody
 
+	urgent bool   // there is more in buf than one-way messages and items
 	roused bool   // the flusher was woken for the one-way messages in buf
 	bursts uint64 // how often senders of such had collected so much that they flushed
 	seen   uint64 // … when the flusher last looked; by it
@@ -96,7 +97,7 @@ func (o *outbox) lock() {
 // takeLocked takes out what waits.
 func (o *outbox) takeLocked() ([]byte, *box) {
 	b, x := o.buf, o.box
-	o.buf, o.box, o.roused = nil, nil, false
+	o.buf, o.box, o.roused, o.urgent = nil, nil, false, false
 	o.inWrite = len(b)
 	return b, x
 }
@@ -138,6 +139,9 @@ func (s *Session) appendLocked(h wire.Header, ext, payload []byte) {
 	}
 	h.Flags = flags
 	o.buf = wire.AppendFrame(o.buf, h, ext, payload)
+	if h.Flags&wire.FlagOneWay == 0 && (h.Kind != wire.KindData || h.Flags&wire.FlagEnd != 0) {
+		o.urgent = true
+	}
 	o.frames++
 	s.appendedLocked()
 }
