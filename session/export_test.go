@@ -7,3 +7,10 @@ func (s *Session) SetHardLimit(n int) { s.hardLimit = n }
 
 // Partial returns how many messages have come in part, for tests that stand still.
 func (s *Session) Partial() int { return len(s.in.partial) }
+
+// DismissWoken reports whether a flusher would go that has been woken again meanwhile.
+func DismissWoken(closed bool) bool {
+	o := &outbox{wake: make(chan struct{}, 1), on: true, closed: closed}
+	o.wake <- struct{}{}
+	return o.dismiss(true)
+}
