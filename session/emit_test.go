@@ -182,7 +182,7 @@ func TestLongMessageKeepsItsRoute(t *testing.T) {
 		}
 		done <- err
 	}()
-	for ds.Stats().Queued <= 256<<10 {
+	for ds.Stats().Queued <= 128<<10 {
 		runtime.Gosched()
 	}
 	go func() {
@@ -261,7 +261,7 @@ func TestWithdrawnPublication(t *testing.T) {
 		ctx, cancel := context.WithCancel(patience(t))
 		failed, short := make(chan error, 1), make(chan error, 1)
 		go func() { failed <- r.Emit(ctx, session.Message{Payload: make([]byte, 4<<20)}) }()
-		for ds.Stats().Queued <= 256<<10 {
+		for ds.Stats().Queued <= 128<<10 { // who has once waited above 256 KiB goes on below that
 			runtime.Gosched()
 		}
 		go func() { short <- r.Emit(patience(t), session.Message{}) }()

@@ -304,7 +304,7 @@ func TestWithdrawnItems(t *testing.T) {
 		ctx, cancel := context.WithCancel(patience(t))
 		failed := make(chan error)
 		go func() { failed <- y.Send(ctx, session.Message{Payload: make([]byte, 4<<20)}) }()
-		for ds.Stats().Queued <= 256<<10 {
+		for ds.Stats().Queued <= 128<<10 {
 			stall(conn, true)
 		}
 		cancel()
