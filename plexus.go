@@ -47,6 +47,10 @@ type DialOptions struct {
 	Metadata map[string]string
 	// Lazy leaves connecting to the first use.
 	Lazy bool
+	// Reconnect, if not nil, has the connection made anew when it is lost, and with it what
+	// this side has joined, provides, has declared and subscribes to. &client.Reconnect{} is
+	// useful as it is.
+	Reconnect *client.Reconnect
 	// Transports are the drivers, nil for those of the standard set: unix, unixpacket,
 	// unixgram, tcp, tls, shm, mem, stdio.
 	Transports *transport.Set
@@ -68,7 +72,7 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	cfg := client.Config{Set: set, Endpoint: ep, Session: o.Session}
+	cfg := client.Config{Set: set, Endpoint: ep, Session: o.Session, Reconnect: o.Reconnect}
 	opts := o.Transport
 	if o.TLS != nil {
 		opts.TLS = o.TLS
@@ -197,7 +201,7 @@ func Join(ctx context.Context, s *Server, o *DialOptions) (*Client, error) {
 	if o == nil {
 		o = &DialOptions{}
 	}
-	cfg := client.Config{Session: o.Session, Dial: func(context.Context) (transport.Conn, error) {
+	cfg := client.Config{Session: o.Session, Reconnect: o.Reconnect, Dial: func(context.Context) (transport.Conn, error) {
 		near, far := mem.Pipe()
 		s.wg.Go(func() { _ = s.ServeConn(far, true) }) // the client is told as well
 		return near, nil

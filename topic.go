@@ -80,6 +80,7 @@ type Publication[T any] struct {
 	Sender   string // member id of the publisher
 	Sequence uint64 // in the publisher's lane
 	Dropped  uint64 // publications missing before this one: the subscriber was too slow
+	Resumed  bool   // the connection was lost and made anew before this one: others may be missing
 }
 
 // Subscribe subscribes to all topics that match a pattern: "quotes.acme", "quotes.*" (one
@@ -101,7 +102,7 @@ func (s *Subscription[T]) Next(ctx context.Context) (Publication[T], error) {
 	if err != nil {
 		return Publication[T]{}, err
 	}
-	out := Publication[T]{Channel: p.Channel, Topic: p.Topic, Sender: p.Sender, Sequence: p.Sequence, Dropped: p.Dropped}
+	out := Publication[T]{Channel: p.Channel, Topic: p.Topic, Sender: p.Sender, Sequence: p.Sequence, Dropped: p.Dropped, Resumed: p.Resumed}
 	err = s.dec.decode(p.Codec, p.Payload, &out.Value)
 	return out, err
 }

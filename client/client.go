@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/service"
@@ -28,20 +29,24 @@ type Config struct {
 	Dial func(ctx context.Context) (transport.Conn, error)
 	// Session describes this side. Its Router is set by New.
 	Session session.Config
+	// Reconnect, if not nil, has the connection made anew when it is lost.
+	Reconnect *Reconnect
 }
 
 // direct is embedded under a name of its own, so that Channel can be a method.
 type direct = service.Channel
 
-// Client is the dialling end of a conversation. It connects when it is first used and
-// stays with that session: when it has ended, all calls fail with the reason. It is safe
-// for concurrent use.
+// Client is the dialling end of a conversation. It connects when it is first used and stays
+// with that session: when it has ended, all calls fail with the reason; unless Config.Reconnect
+// has another follow. It is safe for concurrent use.
 type Client struct {
 	*direct // the server itself, or the hub's channel ""
 
-	cfg   Config
-	table *service.Table
-	cur   atomic.Pointer[session.Session]
+	cfg    Config
+	table  *service.Table
+	ledger *service.Ledger // nil if no session follows the first
+	cur    atomic.Pointer[session.Session]
+	id     atomic.Pointer[string] // of the last session
 
 	mu       sync.Mutex
 	closed   bool
@@ -49,7 +54,8 @@ type Client struct {
 	channels map[string]*service.Channel
 	wg       sync.WaitGroup
 	done     chan struct{}
-	err      error // why it ended
+	over     bool
+	err      error // why it ended, if over
 }
 
 // attempt is a connection in the making, shared by all who wait for it.
@@ -57,6 +63,8 @@ type attempt struct {
 	done   chan struct{}
 	cancel context.CancelFunc
 	lender context.Context // of the caller who began it
+	anew   bool            // there was a session before: it is tried again and again
+	cause  error           // with anew: why there is none now; under Client.mu
 	s      *session.Session
 	err    error
 }
@@ -65,6 +73,12 @@ type attempt struct {
 func New(cfg Config) *Client {
 	c := &Client{cfg: cfg, table: &service.Table{}, channels: make(map[string]*service.Channel), done: make(chan struct{})}
 	c.cfg.Session.Router = c.table
+	if c.cfg.Reconnect != nil {
+		c.ledger = &service.Ledger{Lost: func(what string, err error) { c.tell(State{Phase: Lost, What: what, Err: err}) }}
+		if c.cfg.Session.Instance == "" {
+			c.cfg.Session.Instance = newInstance()
+		}
+	}
 	c.direct = service.NewChannel(c, c.table, "")
 	return c
 }
@@ -86,25 +100,51 @@ func (c *Client) Channel(name string) *service.Channel {
 
 // Session implements service.Source: it returns the session, connecting first if need be.
 func (c *Client) Session(ctx context.Context) (*session.Session, error) {
+	if s := c.cur.Load(); s != nil && c.ledger == nil {
+		return s, nil
+	}
+	patience := DefaultPatience
+	if r := c.cfg.Reconnect; r != nil && r.Patience > 0 {
+		patience = r.Patience
+	}
+	return c.session(ctx, patience)
+}
+
+// session is Session for who waits so long for a lost connection, with 0 for ever.
+func (c *Client) session(ctx context.Context, patience time.Duration) (*session.Session, error) {
 	for {
 		if s := c.cur.Load(); s != nil {
-			return s, nil
+			if c.ledger == nil || !over(s) {
+				return s, nil
+			}
+			c.lose(s, s.Err()) // nobody has told yet
 		}
 		a, err := c.begin(ctx)
 		if err != nil {
 			return nil, err
 		}
-		select {
-		case <-a.done:
-		case <-ctx.Done():
-			return nil, status.Convert(ctx.Err())
+		if err := c.await(ctx, a, patience); err != nil {
+			return nil, err
 		}
-		if a.err == nil || a.lender == ctx || a.lender.Err() == nil {
+		if a.err == nil || a.lender == ctx || a.lender.Err() == nil || a.anew {
 			return a.s, a.err
 		}
 		// The time of another caller was up, not ours.
 	}
 }
+
+// over reports whether a session has ended.
+func over(s *session.Session) bool {
+	select {
+	case <-s.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// Ledger returns what is to be done again on a session that follows, nil if none does.
+func (c *Client) Ledger() *service.Ledger { return c.ledger }
 
 // begin returns the attempt that is under way, or starts one. The one that starts it lends
 // it its deadline: others that wait longer try again.
@@ -112,10 +152,13 @@ func (c *Client) begin(ctx context.Context) (*attempt, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, &status.Error{Code: status.Closed, Message: "the client was closed", Err: net.ErrClosed}
+		return nil, closedByUser()
 	}
 	if c.dial != nil {
 		return c.dial, nil
+	}
+	if c.over {
+		return nil, c.err
 	}
 	if s := c.cur.Load(); s != nil { // made since the caller looked
 		return made(ctx, s), nil
@@ -137,24 +180,29 @@ func made(ctx context.Context, s *session.Session) *attempt {
 // connect makes the connection of an attempt.
 func (c *Client) connect(ctx context.Context, a *attempt) {
 	defer a.cancel()
-	a.s, a.err = c.open(ctx)
-	c.mu.Lock()
-	c.dial = nil
-	if a.err == nil && c.closed {
-		a.s.Close()
-		a.err = &status.Error{Code: status.Closed, Message: "the client was closed", Err: net.ErrClosed}
-	}
-	if a.err == nil {
-		c.cur.Store(a.s)
-		a.s.OnEnd(c.ended)
-	}
-	c.mu.Unlock()
-	close(a.done)
+	s, err := c.open(ctx)
+	c.settle(a, s, err)
 }
 
-// ended is told why the session ended.
-func (c *Client) ended(err error) {
-	c.err = err
+func closedByUser() *status.Error {
+	return &status.Error{Code: status.Closed, Message: "the client was closed", Err: net.ErrClosed}
+}
+
+// adoptLocked makes s the session.
+func (c *Client) adoptLocked(s *session.Session) {
+	id := s.ID()
+	c.id.Store(&id)
+	c.cfg.Session.ID = id // to be asked for again
+	c.cfg.Session.Epoch++
+	c.cur.Store(s)
+}
+
+// endLocked notes why no session follows.
+func (c *Client) endLocked(err error) {
+	if c.over {
+		return
+	}
+	c.over, c.err = true, err
 	close(c.done)
 }
 
@@ -163,7 +211,10 @@ func (c *Client) open(ctx context.Context) (*session.Session, error) {
 	if err != nil {
 		return nil, unreachable(err)
 	}
-	return session.Dial(ctx, conn, &c.cfg.Session)
+	c.mu.Lock()
+	cfg := c.cfg.Session
+	c.mu.Unlock()
+	return session.Dial(ctx, conn, &cfg)
 }
 
 func (c *Client) dialConn(ctx context.Context) (transport.Conn, error) {
@@ -181,13 +232,13 @@ func (c *Client) Connect(ctx context.Context) error {
 
 // ID returns the member id that the server gave this client, "" before it is connected.
 func (c *Client) ID() string {
-	if s := c.cur.Load(); s != nil {
-		return s.ID()
+	if id := c.id.Load(); id != nil {
+		return *id
 	}
 	return ""
 }
 
-// Done is closed when the session has ended; never, if there was none.
+// Done is closed when the session has ended and none follows; never, if there was none.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Err returns why the session ended, nil before that.

@@ -12,6 +12,7 @@ import (
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/subject"
 )
 
 // Source gives the session to talk by, which may have to be made first.
@@ -147,7 +148,23 @@ func (h *Handle) Call(ctx context.Context, m session.Message, dst []byte) (sessi
 	if err != nil {
 		return session.Reply{}, err
 	}
-	return r.Call(ctx, m, dst)
+	rep, err := r.Call(ctx, m, dst)
+	if err != nil && h.repeats(ctx, r, &m, err) {
+		if r, err = h.at(ctx); err != nil {
+			return session.Reply{}, err
+		}
+		return r.Call(ctx, m, dst)
+	}
+	return rep, err
+}
+
+// repeats reports whether a call that has failed with err on r is made once more: where another
+// session follows the one that has ended, and it does no harm.
+func (h *Handle) repeats(ctx context.Context, r *session.Route, m *session.Message, err error) bool {
+	if ctx.Err() != nil || m.Loan != nil || ledgerOf(h.source) == nil || r.Session().Err() == nil {
+		return false
+	}
+	return m.Idempotent || status.Retryable(err)
 }
 
 // Open implements session.Invoker.
@@ -202,11 +219,7 @@ func hubAt(s *session.Session) bool { return slices.Contains(s.Peer().Features, 
 
 // Subscribe returns once the subscription is effective.
 func (c *Channel) Subscribe(ctx context.Context, pattern string, o SubscribeOptions) (*Subscription, error) {
-	s, err := c.source.Session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return subscribe(ctx, s, c.name, pattern, o)
+	return subscribe(ctx, c.source, c.name, pattern, o)
 }
 
 // Lend returns a Loan of n bytes to fill and to send to the other side: by reference where it
@@ -254,7 +267,7 @@ func (c *Channel) Offer(ctx context.Context, name string, terms Terms, h Handler
 		return nil, err
 	}
 	offer := operation.Offer{Channel: c.name, Method: name, Shape: uint8(terms.Shape), Input: terms.Input, Output: terms.Output}
-	return c.register(ctx, remove, operation.Provide, offer, operation.Withdraw, operation.Offer{Channel: c.name, Method: name})
+	return c.register(ctx, remove, "method "+subject.JoinMethod(c.name, name), operation.Provide, offer, operation.Withdraw, operation.Offer{Channel: c.name, Method: name})
 }
 
 // Declare allows publications on a topic: by this side, and by others if it is shared.
@@ -264,7 +277,7 @@ func (c *Channel) Declare(ctx context.Context, name string, terms TopicTerms) (*
 		return nil, err
 	}
 	topic := operation.Topic{Channel: c.name, Name: name, Shared: terms.Shared, Schema: terms.Schema}
-	return c.register(ctx, remove, operation.Declare, topic, operation.Retract, operation.Topic{Channel: c.name, Name: name})
+	return c.register(ctx, remove, "topic "+subject.JoinMethod(c.name, name), operation.Declare, topic, operation.Retract, operation.Topic{Channel: c.name, Name: name})
 }
 
 // Explore tells what the channel offers, with the schemas: all, or one method or topic.
@@ -275,21 +288,28 @@ func (c *Channel) Explore(ctx context.Context, name string) (operation.Explorati
 	return x, err
 }
 
-// register tells a hub what was entered into the table. A direct peer asks the table.
-func (c *Channel) register(ctx context.Context, remove func(), do string, what any, undo string, which any) (*Registration, error) {
-	s, err := c.source.Session(ctx)
-	if err == nil && hubAt(s) {
-		err = operate(ctx, s, do, what, nil)
+// register tells a hub what was entered into the table, and every hub that follows. A
+// direct peer asks the table.
+func (c *Channel) register(ctx context.Context, remove func(), title, do string, what any, undo string, which any) (*Registration, error) {
+	e := &Entry{what: title, channel: c.name, lost: func(error) { remove() }}
+	e.do = func(ctx context.Context, s *session.Session) error {
+		if !hubAt(s) {
+			return nil
+		}
+		return operate(ctx, s, do, what, nil)
 	}
-	if err != nil {
+	if err := begin(ctx, c.source, e); err != nil {
 		remove()
 		return nil, err
 	}
-	r := &Registration{remove: remove}
-	if hubAt(s) {
-		r.withdraw = func(ctx context.Context) error { return operate(ctx, s, undo, which, nil) }
+	withdraw := func(ctx context.Context) error {
+		s := end(c.source, e)
+		if s == nil || !hubAt(s) {
+			return nil
+		}
+		return operate(ctx, s, undo, which, nil)
 	}
-	return r, nil
+	return &Registration{remove: remove, withdraw: withdraw}, nil
 }
 
 // Listen has f called for the events of this channel that are named name, or for all if
@@ -348,12 +368,19 @@ func openOperation(ctx context.Context, s *session.Session, op string, request a
 // broadcasts and is listed. Offering a method or declaring a topic joins, too.
 func (c *Channel) Join(ctx context.Context) (operation.Joined, error) {
 	var j operation.Joined
-	err := c.Operate(ctx, operation.Join, operation.Place{Channel: c.name}, &j)
+	e := &Entry{what: "membership of " + c.name, channel: c.name}
+	e.do = func(ctx context.Context, s *session.Session) error {
+		return operate(ctx, s, operation.Join, operation.Place{Channel: c.name}, &j)
+	}
+	err := begin(ctx, c.source, e)
 	return j, err
 }
 
 // Leave ends the membership, and what this side offers in the channel.
 func (c *Channel) Leave(ctx context.Context) error {
+	if l := ledgerOf(c.source); l != nil {
+		l.forget(func(e *Entry) bool { return e.channel == c.name })
+	}
 	return c.Operate(ctx, operation.Leave, operation.Place{Channel: c.name}, nil)
 }
 

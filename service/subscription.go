@@ -28,24 +28,34 @@ type Publication struct {
 	// Dropped is how many publications are missing before this one, because this
 	// subscriber was too slow.
 	Dropped uint64
+	// Resumed tells that the connection was lost and made anew before this one: others may
+	// be missing, nobody knows how many.
+	Resumed bool
 }
 
-// Subscription delivers publications to one goroutine. It ends with its session, or when
-// it is closed.
+// Subscription delivers publications to one goroutine. It ends when it is closed, or with its
+// session; where sessions follow each other it goes on with the next.
 type Subscription struct {
-	stream *session.Stream
+	stream atomic.Pointer[session.Stream]
 	feed   *feed // instead of stream, in this process
+
+	source Source
+	entry  *Entry          // in the source's Ledger; nil if it has none
+	life   context.Context // with entry: until Close
+	die    context.CancelFunc
 
 	dropped atomic.Uint64
 	// owned by the receiver
 	gap     uint64
 	current Publication
-	source  uint64 // of current
+	from    *session.Stream // of current, or the first
+	sender  uint64          // of current, as from's session numbers it
 
 	mu     sync.Mutex
 	queue  []Publication
-	signal chan struct{}
+	signal chan struct{} // with feed: queue or closed has changed
 	closed bool
+	lost   error // the subscription was refused when it was to be made anew
 }
 
 // SubscribeOptions say how a slow subscriber is treated.
@@ -62,7 +72,7 @@ func (s *Subscription) Recv(ctx context.Context) (Publication, error) {
 		return Publication{}, err
 	}
 	own := *p
-	if s.stream != nil {
+	if s.feed == nil {
 		own.Payload, own.Ext = slices.Clone(p.Payload), slices.Clone(p.Ext)
 	}
 	return own, nil
@@ -72,31 +82,57 @@ func (s *Subscription) Recv(ctx context.Context) (Publication, error) {
 // valid until the next Recv or Borrow.
 func (s *Subscription) Borrow(ctx context.Context) (*Publication, error) {
 	p := &s.current
-	if s.stream == nil {
+	if s.feed != nil {
 		var err error
 		*p, err = s.pop(ctx)
 		return p, err
 	}
 	for {
-		item, err := s.stream.Borrow(ctx)
+		x := s.stream.Load()
+		item, err := x.Borrow(ctx)
 		if err != nil {
-			if errors.Is(err, status.Cancelled) && s.isClosed() {
-				err = io.EOF
+			if err = s.resume(ctx, x, err); err != nil {
+				return nil, err
 			}
-			return nil, err
+			continue
 		}
 		if item.From.Name == "" {
 			s.note(item)
 			continue
 		}
-		if item.Source != s.source || p.Sender == "" { // a number stands for one member as long as the session lasts
-			s.source, p.Sender = item.Source, s.stream.Session().SourceName(item.Source)
+		p.Resumed = x != s.from
+		if p.Resumed || item.Source != s.sender || p.Sender == "" { // a number stands for one member as long as the session lasts
+			s.from, s.sender, p.Sender = x, item.Source, x.Session().SourceName(item.Source)
 		}
 		p.Channel, p.Topic = item.From.Channel, item.From.Name
 		p.Codec, p.Payload, p.Sequence, p.Ext = item.Codec, item.Payload, item.Sequence, item.Ext
 		p.Dropped, s.gap = s.gap, 0
 		return p, nil
 	}
+}
+
+// resume waits for the stream that follows x, which has ended with err. It returns why there
+// is none.
+func (s *Subscription) resume(ctx context.Context, x *session.Stream, err error) error {
+	gone := x.Session().Err() != nil || errors.Is(err, status.Unavailable) // about to go: the hub drains
+	switch {
+	case s.isClosed() && (gone || errors.Is(err, status.Cancelled)):
+		return io.EOF
+	case s.entry == nil || !gone:
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
+	if err := s.source.(keeper).After(ctx, x.Session()); err != nil {
+		if s.isClosed() {
+			return io.EOF
+		}
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost
 }
 
 // note takes a Confirmation.
@@ -126,25 +162,50 @@ func (s *Subscription) Close() error {
 	if was {
 		return nil
 	}
-	if s.stream != nil {
-		s.stream.Cancel()
+	if s.feed != nil {
+		s.feed.close()
+		s.wake()
 		return nil
 	}
-	s.feed.close()
-	s.wake()
+	if s.entry != nil {
+		s.die()
+		end(s.source, s.entry)
+	}
+	s.stream.Load().Cancel()
 	return nil
 }
 
 // subscribe opens a subscription at the other side and waits until it is effective.
-func subscribe(ctx context.Context, s *session.Session, channel, pattern string, o SubscribeOptions) (*Subscription, error) {
+func subscribe(ctx context.Context, source Source, channel, pattern string, o SubscribeOptions) (*Subscription, error) {
 	if err := subject.ValidatePattern(pattern); err != nil {
 		return nil, status.Errorf(status.InvalidArgument, "%w", err)
 	}
-	x, err := openOperation(ctx, s, operation.Subscribe, operation.Subscription{Channel: channel, Pattern: pattern, Queue: o.Queue, Policy: o.Policy})
-	if err != nil {
+	s := &Subscription{source: source}
+	e := &Entry{what: "subscription to " + subject.JoinMethod(channel, pattern), lost: s.fail}
+	e.do = func(ctx context.Context, on *session.Session) error {
+		x, err := openOperation(ctx, on, operation.Subscribe, operation.Subscription{Channel: channel, Pattern: pattern, Queue: o.Queue, Policy: o.Policy})
+		if err != nil {
+			return err
+		}
+		s.stream.Store(x)
+		return nil
+	}
+	if ledgerOf(source) != nil {
+		s.entry = e
+		s.life, s.die = context.WithCancel(context.Background())
+	}
+	if err := begin(ctx, source, e); err != nil {
 		return nil, err
 	}
-	return &Subscription{stream: x}, nil
+	s.from = s.stream.Load()
+	return s, nil
+}
+
+// fail ends the subscription because it could not be made anew.
+func (s *Subscription) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = err
 }
 
 // SubscribeLocal subscribes to the topics of this table within the process.

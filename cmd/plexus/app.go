@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,6 +27,8 @@ type app struct {
 
 	// The global flags.
 	address, secretFile, id string
+	reconnect               bool
+	connected               atomic.Bool // has been, with reconnect
 	output, logLevel        string
 	logFormat               string
 	timeout                 time.Duration

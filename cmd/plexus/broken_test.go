@@ -152,7 +152,7 @@ type broken struct {
 }
 
 // client is the rest of a command line that goes to an address.
-func client(address string, args ...string) []string { return append([]string{"-a", address}, args...) }
+func dialled(address string, args ...string) []string { return append([]string{"-a", address}, args...) }
 
 func args(args ...string) func(*bench) []string { return func(*bench) []string { return args } }
 
@@ -253,58 +253,58 @@ func brokenPeers() []broken {
 		{"a web server", func(b *bench) []string {
 			s := httptest.NewServer(http.NotFoundHandler())
 			b.Cleanup(s.Close)
-			return client("tcp://"+s.Listener.Addr().String(), "status")
+			return dialled("tcp://"+s.Listener.Addr().String(), "status")
 		}, "", exitRefused, "protocol", `^no Plexus peer: the peer speaks HTTP: .*: is it a Plexus hub that listens at tcp://127.0.0.1:\d+\?$`},
-		{"a server that greets", func(b *bench) []string { return client(greeting(b, "SSH-2.0-OpenSSH_9.9\r\n"), "status") }, "", exitRefused, "protocol", "no Plexus peer: .*: is it a Plexus hub that listens at tcp:"},
+		{"a server that greets", func(b *bench) []string { return dialled(greeting(b, "SSH-2.0-OpenSSH_9.9\r\n"), "status") }, "", exitRefused, "protocol", "no Plexus peer: .*: is it a Plexus hub that listens at tcp:"},
 		{"a web server that answers", func(b *bench) []string {
-			return client(greeting(b, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), "status")
+			return dialled(greeting(b, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), "status")
 		}, "", exitRefused, "protocol", "no Plexus peer: .*HTTP"},
-		{"somebody silent", func(b *bench) []string { return client(greeting(b, ""), "status", "--timeout", "200ms") }, "", exitTime, "deadline_exceeded", "did not finish the handshake in time"},
+		{"somebody silent", func(b *bench) []string { return dialled(greeting(b, ""), "status", "--timeout", "200ms") }, "", exitTime, "deadline_exceeded", "did not finish the handshake in time"},
 		{"TLS to a plain port", func(b *bench) []string {
-			return client(strings.Replace(b.hub("tcp://127.0.0.1:0", daemon.Config{}), "tcp:", "tls:", 1), "status")
+			return dialled(strings.Replace(b.hub("tcp://127.0.0.1:0", daemon.Config{}), "tcp:", "tls:", 1), "status")
 		}, "", exitNobody, "unavailable", "tls"},
 		{"platform lacks it", func(*bench) []string {
 			if runtime.GOOS == "windows" {
-				return client("unixpacket:///x", "status")
+				return dialled("unixpacket:///x", "status")
 			}
-			return client("npipe://./pipe/x", "status")
+			return dialled("npipe://./pipe/x", "status")
 		}, "", exitRefused, "unsupported", "npipe|unixpacket"},
-		{"no secret", func(b *bench) []string { return client(b.hub("", secret), "status") }, "", exitDenied, "unauthenticated", "secret.*: give the hub's secret with --secret-file or PLEXUS_SECRET"},
+		{"no secret", func(b *bench) []string { return dialled(b.hub("", secret), "status") }, "", exitDenied, "unauthenticated", "secret.*: give the hub's secret with --secret-file or PLEXUS_SECRET"},
 		{"wrong secret", func(b *bench) []string {
 			b.env["PLEXUS_SECRET"] = "another secret than that"
-			return client(b.hub("", secret), "status")
+			return dialled(b.hub("", secret), "status")
 		}, "", exitDenied, "unauthenticated", "the proof of the secret is wrong: check that"},
 		{"a secret, and a hub that has none", func(b *bench) []string {
-			return client(b.hub("", daemon.Config{}), "status", "--secret-file", b.write("s.txt", "a secret of some length"))
+			return dialled(b.hub("", daemon.Config{}), "status", "--secret-file", b.write("s.txt", "a secret of some length"))
 		}, "", exitDenied, "unauthenticated", "secret"},
 		{"user not allowed", func(b *bench) []string {
 			if runtime.GOOS == "windows" {
 				b.Skip("no user numbers")
 			}
-			return client(b.hub("", daemon.Config{Allow: &auth.Allow{UIDs: []int{424242}}}), "status")
+			return dialled(b.hub("", daemon.Config{Allow: &auth.Allow{UIDs: []int{424242}}}), "status")
 		}, "", exitDenied, "permission_denied", `runs as .*, which is not allowed here: start the hub with "plexus serve --allow-uid"`},
 		{"users at a tcp port", func(b *bench) []string {
-			return client(b.hub("tcp://127.0.0.1:0", daemon.Config{Allow: &auth.Allow{Same: true}}), "status")
+			return dialled(b.hub("tcp://127.0.0.1:0", daemon.Config{Allow: &auth.Allow{Same: true}}), "status")
 		}, "", exitDenied, "unauthenticated", "transport|credentials|user"},
 		{"id taken", func(b *bench) []string {
 			a := b.hub("", daemon.Config{})
 			b.member(a, &plexus.DialOptions{ID: "me"})
-			return client(a, "--id", "me", "status")
+			return dialled(a, "--id", "me", "status")
 		}, "", exitRefused, "already_exists", `member id "me" is taken: choose another, or none`},
-		{"reserved id", func(b *bench) []string { return client(b.hub("", daemon.Config{}), "--id", "$me", "status") }, "", exitRefused, "invalid_argument", `\$me`},
+		{"reserved id", func(b *bench) []string { return dialled(b.hub("", daemon.Config{}), "--id", "$me", "status") }, "", exitRefused, "invalid_argument", `\$me`},
 		{"too many clients", func(b *bench) []string {
 			a := b.hub("", daemon.Config{MaxSessions: 1})
 			b.member(a, nil)
-			return client(a, "status")
+			return dialled(a, "status")
 		}, "", exitRefused, "limit_exceeded", "1 sessions are open"},
 		{"endpoint of one peer", func(b *bench) []string {
 			a := b.direct(&plexus.ListenOptions{One: true})
 			b.member(a, nil)
-			return client(a, "status")
+			return dialled(a, "status")
 		}, "", exitRefused, "busy", "serves one peer and has one"},
-		{"a direct server asked for channels", func(b *bench) []string { return client(b.direct(nil), "call", "$/channels") }, "", exitRefused, "unimplemented", "that takes a hub"},
-		{"unknown method of a direct server", func(b *bench) []string { return client(b.direct(nil), "call", "add") }, "", exitNobody, "unknown_method", `the peer has no method "add"`},
-		{"event that nobody takes", func(b *bench) []string { return client(b.direct(nil), "send", "hello") }, "", exitNobody, "unknown_method", `nobody listens for event "hello"`},
+		{"a direct server asked for channels", func(b *bench) []string { return dialled(b.direct(nil), "call", "$/channels") }, "", exitRefused, "unimplemented", "that takes a hub"},
+		{"unknown method of a direct server", func(b *bench) []string { return dialled(b.direct(nil), "call", "add") }, "", exitNobody, "unknown_method", `the peer has no method "add"`},
+		{"event that nobody takes", func(b *bench) []string { return dialled(b.direct(nil), "send", "hello") }, "", exitNobody, "unknown_method", `nobody listens for event "hello"`},
 	}
 }
 
@@ -344,7 +344,7 @@ func brokenTalks() []broken {
 		return func(b *bench) []string {
 			a := b.hub("", daemon.Config{MaxMessage: 1 << 20})
 			b.provide(a)
-			return client(a, more...)
+			return dialled(a, more...)
 		}
 	}
 	return []broken{
@@ -376,7 +376,7 @@ func brokenTalks() []broken {
 			b.when(m, operation.NoticeProvide, func(n operation.Notice) error {
 				return m.Operate(context.Background(), operation.Kick, operation.Eviction{Channel: "m", Member: n.Member, Reason: "too loud"}, nil)
 			})
-			return client(a, "provide", "m/new", "--", "sh")
+			return dialled(a, "provide", "m/new", "--", "sh")
 		}, "", exitRefused, "evicted", "removed by the owner, provider: too loud"},
 		{"channel ends with its owner", func(b *bench) []string {
 			a := b.hub("", daemon.Config{})
@@ -384,7 +384,7 @@ func brokenTalks() []broken {
 			b.when(m, operation.NoticeProvide, func(operation.Notice) error {
 				return m.Operate(context.Background(), operation.Leave, operation.Place{Channel: "m"}, nil)
 			})
-			return client(a, "provide", "m/new", "--", "sh")
+			return dialled(a, "provide", "m/new", "--", "sh")
 		}, "", exitRefused, "terminated", "channel m ended with its owner, provider"},
 		{"the hub shuts down", func(b *bench) []string {
 			a := b.hub("", daemon.Config{Hub: hub.Config{AllowStop: true}})
@@ -396,7 +396,7 @@ func brokenTalks() []broken {
 				}
 				return err
 			})
-			return client(a, "subscribe", "m/mine")
+			return dialled(a, "subscribe", "m/mine")
 		}, "", exitNobody, "unavailable", "the hub is shutting down"},
 		{"the direct peer goes away", func(b *bench) []string {
 			srv, err := plexus.Listen(b.unix(), nil)
@@ -409,7 +409,7 @@ func brokenTalks() []broken {
 				return nil, ctx.Err()
 			})
 			b.must(err)
-			return client(srv.Endpoints()[0], "call", "end")
+			return dialled(srv.Endpoints()[0], "call", "end")
 		}, "", exitLost, "peer_gone", "look whether it took effect before you try again"},
 	}
 }
@@ -457,7 +457,7 @@ func TestHTTPAtTheHub(t *testing.T) {
 	if ctx.Err() != nil {
 		t.Fatal("the hub left an HTTP client waiting")
 	}
-	if exit, _, text := b.run("", client(address, "status")...); exit != 0 {
+	if exit, _, text := b.run("", dialled(address, "status")...); exit != 0 {
 		t.Fatal(text)
 	}
 }

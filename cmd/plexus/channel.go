@@ -36,13 +36,18 @@ func membership(ctx context.Context, c *plexus.Client, ch *plexus.Channel) (*mem
 	if ch.Name() != "" {
 		notices, err := ch.Watch(ctx)
 		if err == nil {
-			m.stop = notices.Cancel
-			go m.watch(notices) // ends with the session, at the latest
+			again, stop := context.WithCancel(context.Background())
+			m.stop = func() { stop(); notices.Cancel() }
+			go m.watch(again, c, ch, notices) // ends with the client, at the latest
 			return m, nil
 		}
 		if !errors.Is(err, status.Unimplemented) {
 			return nil, err
 		}
+	}
+	if c.Ledger() != nil {
+		go func() { <-c.Done(); m.ended <- c.Err() }()
+		return m, nil
 	}
 	s.OnEnd(func(err error) { m.ended <- err }) // a direct peer, which has no channels
 	return m, nil
@@ -50,10 +55,18 @@ func membership(ctx context.Context, c *plexus.Client, ch *plexus.Channel) (*mem
 
 // watch reads notices until one of them, or the end of the watch, says that it is over.
 // That the owner has removed this side is such an end; that the channel has ended concerns
-// it only once it is inside.
-func (m *member) watch(notices *session.Stream) {
+// it only once it is inside. With a client that reconnects, it watches the next hub.
+func (m *member) watch(ctx context.Context, c *plexus.Client, ch *plexus.Channel, notices *session.Stream) {
 	for inside := false; ; {
 		n, err := service.NextNotice(context.Background(), notices)
+		if err != nil && c.Ledger() != nil && lost(notices, err) {
+			if err = c.After(ctx, notices.Session()); err == nil {
+				notices, err = ch.Watch(ctx)
+			}
+			if err == nil {
+				continue
+			}
+		}
 		switch {
 		case err != nil:
 			m.ended <- err
@@ -65,6 +78,11 @@ func (m *member) watch(notices *session.Stream) {
 			return
 		}
 	}
+}
+
+// lost reports whether a watch has ended because the hub went away, or is about to.
+func lost(notices *session.Stream, err error) bool {
+	return notices.Session().Err() != nil || errors.Is(err, status.Unavailable)
 }
 
 // join joins a channel of a hub. The direct peer has no members.

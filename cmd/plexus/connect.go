@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/client"
 	"github.com/plexus-ipc/plexus/daemon"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
@@ -29,6 +30,9 @@ func (a *app) dial(ctx context.Context) (*plexus.Client, error) {
 	}
 	o := &plexus.DialOptions{ID: a.id, Log: log, Session: session.Config{Product: "plexus " + programVersion()}}
 	o.Transport.SendBuffer, o.Transport.RecvBuffer = a.socketBytes, a.socketBytes
+	if a.reconnect {
+		o.Reconnect = &client.Reconnect{OnState: a.sayState}
+	}
 	if o.Secret, err = a.secret(log); err != nil {
 		return nil, err
 	}
@@ -48,6 +52,21 @@ func (a *app) dial(ctx context.Context) (*plexus.Client, error) {
 		return nil, status.Errorf(status.DeadlineExceeded, "what listens at %s did not finish the handshake in time: is it a Plexus hub?", a.address)
 	}
 	return c, err
+}
+
+// sayState tells on stderr what becomes of the connection.
+func (a *app) sayState(st client.State) {
+	switch st.Phase {
+	case client.Disconnected:
+		a.say("the connection was lost, trying again: %v", st.Err)
+	case client.Connected:
+		if a.connected.Swap(true) {
+			a.say("connected again")
+		}
+	case client.Lost:
+		a.say("%s could not be had again: %v", st.What, st.Err)
+	case client.Retrying, client.Ended: // the first is said once, the second by the verb
+	}
 }
 
 // done closes what is used no more. What was to be said about it has been said.

@@ -71,6 +71,9 @@ func (a *app) printPublications(ctx context.Context, ch *plexus.Channel, pattern
 		if err != nil {
 			return a.gone(err)
 		}
+		if p.Resumed {
+			a.say("the connection was lost before this: some may be missing")
+		}
 		if p.Dropped > 0 && a.output == outputText {
 			a.say("%d publications were dropped here: this subscriber is too slow", p.Dropped)
 		}
