@@ -152,7 +152,9 @@ type broken struct {
 }
 
 // client is the rest of a command line that goes to an address.
-func dialled(address string, args ...string) []string { return append([]string{"-a", address}, args...) }
+func dialled(address string, args ...string) []string {
+	return append([]string{"-a", address}, args...)
+}
 
 func args(args ...string) func(*bench) []string { return func(*bench) []string { return args } }
 
