@@ -108,6 +108,7 @@ func (a *Admission) admit(p *session.Peer) (string, error) {
 	if err := guard.Newcomer(p.ID, p.Product, p.Metadata, a.h.cfg.MaxMetadata); err != nil {
 		return "", err
 	}
+	a.h.fence(p)
 	id, err := a.h.reserve(p.ID)
 	if err != nil {
 		return "", err
@@ -123,6 +124,24 @@ func (a *Admission) admit(p *session.Peer) (string, error) {
 		return "", &status.Error{Code: status.Unavailable, Message: "the hub takes no session any more"}
 	}
 	return id, nil
+}
+
+// fence ends the session that p, the same client with the same proof, had before and has
+// lost: the hub may not know yet that it is dead, as after a cable was pulled. Nobody else
+// knows a client's instance, of 128 random bits.
+func (h *Hub) fence(p *session.Peer) {
+	h.mu.RLock()
+	old := h.members[p.ID]
+	h.mu.RUnlock()
+	if old == nil {
+		return
+	}
+	was := old.s.Peer()
+	if p.Instance == "" || was.Instance != p.Instance || was.Epoch >= p.Epoch || was.Identity.Name != p.Identity.Name {
+		return
+	}
+	h.cfg.Log.Info("session fenced", "hub", h.cfg.ID, "member", p.ID, "epoch", was.Epoch, "by", p.Epoch)
+	old.s.CloseWith(&status.Error{Code: status.Evicted, Message: "a newer session of the same client took its place"})
 }
 
 // reserve makes an id nobody else's.

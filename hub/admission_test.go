@@ -139,3 +139,24 @@ func TestInProcessMember(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+// A client that proves to be the same, with a newer session, takes the place of the one it has
+// lost, at once; nobody else does.
+func TestFencing(t *testing.T) {
+	h := newHouse(t, hub.Config{})
+	as := func(instance string, epoch uint64) *session.Config {
+		return &session.Config{Instance: instance, Epoch: epoch}
+	}
+	old := h.join("me", as("0123", 7))
+	old.provide("room", "add")
+	for _, other := range []*session.Config{as("0123", 7), as("0123", 6), as("4567", 8), as("", 9)} {
+		_, err := h.tryJoin("me", other)
+		wantCode(t, err, status.AlreadyExists)
+	}
+	if err := old.s.Err(); err != nil {
+		t.Fatal("the first session was ended:", err)
+	}
+	h.join("me", as("0123", 8)).provide("room", "add")
+	<-old.s.Done()
+	wantCode(t, old.s.Err(), status.Evicted)
+}
