@@ -128,3 +128,30 @@ func benchCalls(b *testing.B, s *session.Session, callers int) {
 	}
 	wg.Wait()
 }
+
+// What an item of 64 bytes costs, both ends together with -cpu 1.
+func BenchmarkStream(b *testing.B) {
+	router := methods{"drain": {call: func(c *session.Call) {
+		x, err := c.Stream()
+		for err == nil {
+			_, err = x.Borrow(c.Context())
+		}
+		c.Reply(session.Message{})
+	}}}
+	d, a := unix(b)
+	ds, _ := pair(b, d, a, &session.Config{}, &session.Config{Router: router})
+	x, err := ds.Route(method("drain")).Open(b.Context(), session.ClientStream, session.Message{})
+	must(b, err)
+	payload := make([]byte, 64)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		if err := x.Send(context.Background(), session.Message{Payload: payload}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	must(b, x.CloseSend())
+	if _, err := x.Reply(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+}

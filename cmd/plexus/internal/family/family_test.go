@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -35,8 +37,11 @@ func play(role string) error {
 	}
 	var task string
 	return Follow(context.Background(), os.Stdin, os.Stdout, &task, func(ctx context.Context, a *Actor) error {
-		if role == "brief" {
+		switch role {
+		case "brief":
 			return nil
+		case "tidy":
+			defer os.WriteFile(task, nil, 0o600)
 		}
 		a.Say("hello " + task)
 		for {
@@ -54,6 +59,29 @@ func play(role string) error {
 			}
 		}
 	})
+}
+
+// A child that talks to a parent which is gone still tidies up (bug: SIGPIPE ended it, and
+// left a folder behind).
+func TestTidiesUpAlone(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "tidied")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	cmd := exec.Command(os.Args[0], testVerb, "tidy")
+	cmd.Stdin, cmd.Stdout = strings.NewReader(`"`+mark+`" "more"`), w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(mark); err != nil {
+		t.Error(err)
+	}
 }
 
 func start(t *testing.T, role string) (*Family, *Child) {

@@ -6,6 +6,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -21,6 +24,11 @@ type Actor struct {
 func Follow(ctx context.Context, in io.Reader, out io.Writer, task any, play func(ctx context.Context, a *Actor) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// Go ends a program that writes to a stdout which nobody reads any more, at once: a parent
+	// that was killed must not keep its child from tidying up.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	lines := json.NewDecoder(in)
 	a := &Actor{out: json.NewEncoder(out), lines: make(chan json.RawMessage, 16)}
 	if err := lines.Decode(task); err != nil {
