@@ -102,6 +102,9 @@ func open[In, Out any](ctx context.Context, c Caller, method string, shape sessi
 
 // Send sends an item. It waits while the other side does not keep up.
 func (d *Duplex[In, Out]) Send(ctx context.Context, item In) error {
+	if p, ok := d.in.Alias(&item); ok && !d.in.loan {
+		return d.x.Send(ctx, message(&d.opts, d.in.c.ID(), p))
+	}
 	b := lend()
 	defer b.giveBack()
 	m, err := d.in.message(&d.opts, &item, &b.request)
@@ -114,19 +117,20 @@ func (d *Duplex[In, Out]) Send(ctx context.Context, item In) error {
 // Recv returns the next item, io.EOF after the last.
 func (d *Duplex[In, Out]) Recv(ctx context.Context) (Out, error) {
 	var out Out
+	if d.out.adopts { // the item's memory becomes the value's
+		codec, payload, err := d.x.RecvPayload(ctx)
+		if err == nil {
+			err = d.out.take(codec, payload, &out)
+		}
+		return out, err
+	}
 	b := lend()
 	defer b.giveBack()
-	room := b.reply[:0]
-	if d.out.adopts {
-		room = nil // the item's memory becomes the value's
-	}
-	item, err := d.x.Recv(ctx, room)
+	item, err := d.x.Recv(ctx, b.reply[:0])
 	if err != nil {
 		return out, err
 	}
-	if !d.out.adopts {
-		b.reply = item.Payload
-	}
+	b.reply = item.Payload
 	err = d.out.take(item.Codec, item.Payload, &out)
 	return out, err
 }

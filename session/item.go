@@ -178,6 +178,22 @@ func (x *Stream) Recv(ctx context.Context, dst []byte) (Item, error) {
 	return item, nil
 }
 
+// RecvPayload is Recv for who wants to know no more than codec and payload.
+func (x *Stream) RecvPayload(ctx context.Context) (codec uint8, payload []byte, err error) {
+	p, err := x.receive(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	codec, payload = p.Codec, p.Payload
+	if x.cur.buf == nil || !x.cur.buf.Private() {
+		payload = append([]byte(nil), payload...)
+	}
+	if x.cur.taken {
+		x.cur.release()
+	}
+	return codec, payload, nil
+}
+
 // Borrow is Recv without a copy: the item and its bytes are not to be written, and valid
 // until the next Recv or Borrow.
 func (x *Stream) Borrow(ctx context.Context) (*Item, error) {

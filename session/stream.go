@@ -37,6 +37,7 @@ type Stream struct {
 	peerEnd  bool          // the peer sends no more items
 	endCame  bool          // it has said so in a frame of its own
 	over     bool          // the final frame came, or the stream was cut
+	shut     atomic.Bool   // the same, to be read without mu
 	err      *status.Error // why it was cut
 	reply    Reply         // the final frame's
 	taken    uint64        // credit used up by what was received
@@ -145,7 +146,7 @@ func (x *Stream) Session() *Session { return x.s }
 // Final implements Sink.
 func (x *Stream) Final(f *Frame, err error) {
 	x.mu.Lock()
-	x.over, x.peerEnd = true, true
+	x.overLocked()
 	if err != nil {
 		x.err = status.Convert(err)
 	} else {
@@ -158,9 +159,16 @@ func (x *Stream) Final(f *Frame, err error) {
 // cancelled ends the stream at the serving end.
 func (x *Stream) cancelled(reason *status.Error) {
 	x.mu.Lock()
-	x.over, x.peerEnd, x.err = true, true, reason
+	x.err = reason
+	x.overLocked()
 	x.mu.Unlock()
 	x.wake()
+}
+
+// overLocked notes that nothing comes any more, and nothing is wanted.
+func (x *Stream) overLocked() {
+	x.over, x.peerEnd = true, true
+	x.shut.Store(true)
 }
 
 // wake wakes both goroutines of the stream.
@@ -229,10 +237,18 @@ func (x *Stream) Send(ctx context.Context, m Message) error {
 	}
 	x.window.sent += cost(len(m.Payload))
 	h.Flags |= out.flag()
-	if err := s.appendMessage(ctx, h, ext, out.bytes, nil, &x.window); err != nil {
-		return err
+	if h.Source != 0 {
+		s.introduceLocked(h.Source)
 	}
-	s.flushOneWay()
+	if len(out.bytes) > fragmentSize {
+		if err := s.appendLong(ctx, h, ext, out.bytes, nil, &x.window); err != nil {
+			return err
+		}
+		s.out.mu.Lock()
+	} else {
+		s.appendLocked(h, ext, out.bytes)
+	}
+	s.flushOneWayLocked()
 	return nil
 }
 
@@ -376,13 +392,13 @@ func (x *Stream) sendable() error {
 	if x.ended {
 		return &status.Error{Code: status.FailedPrecondition, Message: "nothing is sent in this direction of the stream"}
 	}
+	if !x.shut.Load() {
+		return nil
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.err != nil {
 		return x.err
 	}
-	if x.over {
-		return io.EOF
-	}
-	return nil
+	return io.EOF
 }

@@ -57,7 +57,7 @@ func (x *Stream) Cancel() {
 		x.drop()
 		return
 	}
-	x.over, x.peerEnd = true, true
+	x.overLocked()
 	x.err = &status.Error{Code: status.Cancelled, Message: "the stream was given up"}
 	id := x.id
 	x.mu.Unlock()
@@ -70,7 +70,7 @@ func (x *Stream) Cancel() {
 // finish ends the stream at the serving end: the final frame goes out.
 func (x *Stream) finish() {
 	x.mu.Lock()
-	x.over, x.peerEnd = true, true
+	x.overLocked()
 	x.mu.Unlock()
 	x.drop()
 	x.notify()
