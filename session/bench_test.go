@@ -23,7 +23,6 @@ type hot struct {
 	in, out     *hotQueue
 	chunk       []byte // owned by who receives
 	interrupted atomic.Bool
-	attended    atomic.Uint64
 	crowded     func() bool
 }
 
@@ -58,8 +57,6 @@ func (h *hot) Send(p []byte) error {
 func (h *hot) Ready() bool { return len(h.chunk) > 0 || h.in.some.Load() }
 
 func (h *hot) Interrupt() { h.interrupted.Store(true) }
-
-func (h *hot) Attend() { h.attended.Add(1) }
 
 func (h *hot) Crowd(f func() bool) { h.crowded = f }
 

@@ -459,7 +459,6 @@ func (h *handshake) start() *Session {
 	s.ready, _ = h.conn.(transport.Readier)
 	s.batcher, _ = h.conn.(transport.Batcher)
 	s.interrupt, _ = h.conn.(transport.Interrupter)
-	s.attend, _ = h.conn.(transport.Attender)
 	s.lender, _ = h.conn.(transport.Lender)
 	if c, ok := h.conn.(transport.Crowder); ok {
 		c.Crowd(s.crowded)

@@ -206,9 +206,6 @@ func (s *Session) claim() bool {
 	}
 	s.role.claims.Add(1)
 	s.keep()
-	if s.attend != nil {
-		s.attend.Attend()
-	}
 	return true
 }
 

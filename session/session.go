@@ -51,7 +51,6 @@ type Session struct {
 	ready     transport.Readier     // nil: unknown
 	batcher   transport.Batcher     // nil: one frame at a time
 	interrupt transport.Interrupter // nil: callers never read for themselves
-	attend    transport.Attender    // nil: nobody needs to know who receives
 	lender    transport.Lender      // nil: payloads are copied
 	dialled   bool
 	debug     bool // frames are logged

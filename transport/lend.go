@@ -7,28 +7,12 @@ import (
 	"net"
 )
 
-// Attender is offered by a Conn whose peer has to wake who receives, unless it knows that
-// somebody polls.
-type Attender interface {
-	// Attend says that the calling goroutine, which alone may call Recv, does so soon:
-	// from now on the peer need not wake anybody. It is called before the Send whose
-	// answer is awaited, or a fast peer wakes somebody for nothing. A Recv that follows
-	// late, or is another goroutine's, loses no frame.
-	Attend()
-}
-
 // Crowder is offered by a Conn whose Recv polls for a moment before it sleeps.
 type Crowder interface {
 	// Crowd gives the Conn a function that reports whether other goroutines of this
 	// process wait for what Recv brings: then it does not pay to keep them from running.
 	// It is called at most once, while nobody else uses the Conn; f must be fast and not block.
 	Crowd(f func() bool)
-}
-
-// Poller is offered by a Conn that is both.
-type Poller interface {
-	Attender
-	Crowder
 }
 
 // Lender is offered by a Conn whose ends share memory, so that a large payload can be

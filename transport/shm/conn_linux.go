@@ -68,7 +68,7 @@ var (
 	_ transport.Interrupter  = (*Conn)(nil)
 	_ transport.Credentialer = (*Conn)(nil)
 	_ transport.Addresser    = (*Conn)(nil)
-	_ transport.Poller       = (*Conn)(nil)
+	_ transport.Crowder      = (*Conn)(nil)
 	_ transport.Lender       = (*Conn)(nil)
 )
 
@@ -233,12 +233,7 @@ func (c *Conn) Interrupt() {
 	}
 }
 
-// Attend implements transport.Poller. Outside of Recv this side is awake in any case: its
-// sleep word is odd only while Recv sleeps, so the peer rings for nobody else. A receiver
-// that comes late finds what has come in between.
-func (c *Conn) Attend() {}
-
-// Crowd implements transport.Poller.
+// Crowd implements transport.Crowder.
 func (c *Conn) Crowd(f func() bool) { c.crowd = f }
 
 // PeerCredentials implements transport.Credentialer: those of the socket.

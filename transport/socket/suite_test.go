@@ -38,10 +38,18 @@ func TestUnix(t *testing.T) {
 	})
 }
 
-// detachable is with, and Detach where the descriptor itself is read.
+// detachable is polling, and Detach where the descriptor itself is read.
 func detachable(more ...transporttest.Ability) []transporttest.Ability {
 	if runtime.GOOS != "windows" {
 		more = append(more, transporttest.Detach)
+	}
+	return polling(more...)
+}
+
+// polling is with, and Poll where the descriptor itself is read.
+func polling(more ...transporttest.Ability) []transporttest.Ability {
+	if runtime.GOOS != "windows" {
+		more = append(more, transporttest.Poll)
 	}
 	return with(more...)
 }
@@ -128,7 +136,7 @@ func TestTCP(t *testing.T) {
 		Transport:     socket.TCP(),
 		Endpoint:      fixed("tcp://127.0.0.1:0"),
 		Raw:           raw(socket.TCP(), fixed("tcp://127.0.0.1:0")),
-		Abilities:     with(transporttest.Batch),
+		Abilities:     polling(transporttest.Batch),
 		NoAllocations: runtime.GOOS != "windows",
 		ResetOnClose:  true,
 	})

@@ -29,7 +29,7 @@ const (
 	RemoteAddress  Ability = "RemoteAddress"  // transport.Addresser
 	Upgrade        Ability = "Upgrade"        // transport.Upgrader
 	Detach         Ability = "Detach"         // transport.Detacher
-	Poll           Ability = "Poll"           // transport.Poller
+	Poll           Ability = "Poll"           // transport.Crowder
 	Lend           Ability = "Lend"           // transport.Lender
 )
 

@@ -10,44 +10,23 @@ import (
 	"github.com/plexus-ipc/plexus/transport"
 )
 
-// testPoll: Attend and Crowd change when somebody is woken, never what arrives.
+// testPoll: Crowd changes when somebody is woken, never what arrives.
 func testPoll(t *testing.T, f *Factory) {
 	if !f.has(Poll) {
 		lacks(t, "Poll", "no Poll declared")
 		return
 	}
-	for name, test := range map[string]func(*bench){"attend": pollAttend, "crowd": pollCrowd} {
-		t.Run("Poll/"+name, func(t *testing.T) {
-			leak.Check(t)
-			a, b := f.pair(t)
-			test(&bench{TB: t, f: f, a: a, b: b})
-		})
-	}
-}
-
-// pollAttend announces a Recv that comes soon, late, from another goroutine, or after
-// several announcements.
-func pollAttend(b *bench) {
-	p := b.b.(transport.Poller)
-	for i := range 300 {
-		for range i % 3 {
-			p.Attend()
-		}
-		if i%2 == 0 {
-			must(b, b.a.Send(frame(40, i)))
-			b.soon("late", func() error { return expect(b.b, []int{40}, i) })
-			continue
-		}
-		got := b.start(func() error { return expect(b.b, []int{40}, i) })
-		must(b, b.a.Send(frame(40, i)))
-		b.within("soon", got)
-	}
+	t.Run("Poll/crowd", func(t *testing.T) {
+		leak.Check(t)
+		a, b := f.pair(t)
+		pollCrowd(&bench{TB: t, f: f, a: a, b: b})
+	})
 }
 
 // pollCrowd: the function is asked while Recv waits, and the others do run.
 func pollCrowd(b *bench) {
 	var asked, ran atomic.Int64
-	b.b.(transport.Poller).Crowd(func() bool { asked.Add(1); return asked.Load()%3 > 0 })
+	b.b.(transport.Crowder).Crowd(func() bool { asked.Add(1); return asked.Load()%3 > 0 })
 	for i := range 300 {
 		got := b.start(func() error { return expect(b.b, []int{40}, i) })
 		other := b.start(func() error { ran.Add(1); return b.a.Send(frame(40, i)) })

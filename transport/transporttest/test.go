@@ -64,7 +64,7 @@ func offered(c transport.Conn) []offer {
 	_, addr := c.(transport.Addresser)
 	_, up := c.(transport.Upgrader)
 	_, detach := c.(transport.Detacher)
-	_, poll := c.(transport.Poller)
+	_, poll := c.(transport.Crowder)
 	_, lend := c.(transport.Lender)
 	return []offer{
 		{TrySend, try}, {Ready, ready}, {Batch, several}, {Interrupt, interrupt}, {Credentials, cred},
