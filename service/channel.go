@@ -254,7 +254,9 @@ func (r *Registration) Close(ctx context.Context) error {
 		if r.withdraw != nil {
 			r.err = r.withdraw(ctx)
 		}
-		r.remove()
+		if r.remove != nil {
+			r.remove()
+		}
 	})
 	return r.err
 }
@@ -307,7 +309,10 @@ func (c *Channel) register(ctx context.Context, remove func(), title, do string,
 		if s == nil || !hubAt(s) {
 			return nil
 		}
-		return operate(ctx, s, undo, which, nil)
+		if err := operate(ctx, s, undo, which, nil); err != nil && s.Err() == nil {
+			return err
+		}
+		return nil // the end of the session withdraws, too
 	}
 	return &Registration{remove: remove, withdraw: withdraw}, nil
 }

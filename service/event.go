@@ -27,6 +27,8 @@ type Listener struct {
 	match func(channel, name string) bool
 	f     func(Event)
 
+	closing func() // instead of all else: of a Service's listener
+
 	mu     sync.Mutex
 	queue  []pendingEvent
 	runs   bool
@@ -53,6 +55,10 @@ func (t *Table) Listen(match func(channel, name string) bool, f func(Event)) *Li
 // Close ends the listener; events that wait are dropped and counted. It does not wait for
 // a call of f that is running.
 func (l *Listener) Close() {
+	if l.closing != nil {
+		l.closing()
+		return
+	}
 	t := l.table
 	t.mu.Lock()
 	t.listeners = slices.DeleteFunc(t.listeners, func(o *Listener) bool { return o == l })
