@@ -4,6 +4,7 @@ package plexus
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/plexus-ipc/plexus/service"
@@ -39,16 +40,21 @@ func Broadcast[T any](ctx context.Context, b Broadcaster, event string, v T, opt
 
 // On has f called for each event of that name, or for all if it is "", one at a time and
 // in order. In a channel of a hub it hears directed events at once, broadcasts only as a
-// member: see Channel.Join. bad, if not nil, is told of events that do not decode. The context carries the
-// Envelope and never ends.
-func On[T any](l Listener, event string, f func(ctx context.Context, v T), bad func(error), opts ...Option) *service.Listener {
-	dec := newDecoder[T](service.Apply(opts).Codec)
+// member: see Channel.Join. The context carries the Envelope and never ends.
+//
+// An event that does not decode is told to the function of service.WithOnError, or else to
+// OnError of the client or server (DialOptions, ListenOptions), who are also told if f panics.
+func On[T any](l Listener, event string, f func(ctx context.Context, v T), opts ...Option) *service.Listener {
+	o := service.Apply(opts)
+	dec := newDecoder[T](o.Codec)
 	return l.Listen(event, func(e service.Event) {
 		var v T
 		if err := dec.decode(e.Codec, e.Payload, &v); err != nil {
-			if bad != nil {
-				bad(err)
+			if o.OnError != nil {
+				o.OnError(err)
+				return
 			}
+			e.Fail(fmt.Errorf("event %q of %s: %w", e.Name, e.Sender, err))
 			return
 		}
 		f(context.WithValue(context.Background(), eventKey{}, &e), v)

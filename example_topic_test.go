@@ -9,6 +9,7 @@ import (
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/status"
 )
 
@@ -84,7 +85,7 @@ func ExampleSend() {
 	defer srv.Close()
 	defer c.Close()
 	heard := make(chan string)
-	l := plexus.On(srv, "note", func(_ context.Context, s string) { heard <- s }, nil)
+	l := plexus.On(srv, "note", func(_ context.Context, s string) { heard <- s })
 	defer l.Close()
 
 	fatal(plexus.Send(context.Background(), c, "note", "the door is open"))
@@ -102,7 +103,7 @@ func ExampleBroadcast() {
 	})
 	fatal(err)
 	heard := make(chan int, 1)
-	l := plexus.On(c, "bell", func(_ context.Context, times int) { heard <- times }, nil)
+	l := plexus.On(c, "bell", func(_ context.Context, times int) { heard <- times })
 	defer l.Close()
 
 	_, err = plexus.Call[struct{}](context.Background(), c, "ring", 3)
@@ -119,7 +120,7 @@ func ExampleOn() {
 	heard := make(chan string)
 	l := plexus.On(srv, "age",
 		func(_ context.Context, n int) { heard <- fmt.Sprint("age ", n) },
-		func(err error) { heard <- status.CodeOf(err).String() })
+		service.WithOnError(func(err error) { heard <- status.CodeOf(err).String() }))
 	defer l.Close()
 
 	ctx := context.Background()
@@ -166,7 +167,7 @@ func ExampleChannel() {
 		plexus.On(hall, "say", func(ctx context.Context, s string) {
 			e, _ := plexus.EnvelopeOf(ctx)
 			heard <- fmt.Sprintf("%s hears %s: %s", id, e.Sender, s)
-		}, nil)
+		})
 		return hall
 	}
 	alice := join("alice")

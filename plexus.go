@@ -51,6 +51,10 @@ type DialOptions struct {
 	// this side has joined, provides, has declared and subscribes to. &client.Reconnect{} is
 	// useful as it is.
 	Reconnect *client.Reconnect
+	// OnError is told of what goes wrong without a caller to tell it to: events that do not
+	// decode (see On) or that nobody here listens for any more, listeners that panic. It must
+	// not block. Without it they are lines of Log.
+	OnError func(error)
 	// Transports are the drivers, nil for those of the standard set: unix, unixpacket,
 	// unixgram, tcp, tls, shm, mem, stdio.
 	Transports *transport.Set
@@ -72,7 +76,7 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	cfg := client.Config{Set: set, Endpoint: ep, Session: o.Session, Reconnect: o.Reconnect}
+	cfg := client.Config{Set: set, Endpoint: ep, Session: o.Session, Reconnect: o.Reconnect, OnError: complaints(o.OnError, o.Log)}
 	opts := o.Transport
 	if o.TLS != nil {
 		opts.TLS = o.TLS
@@ -123,6 +127,8 @@ type ListenOptions struct {
 	MaxSessions int
 	// Hub, if not nil, gets the sessions: its members then meet in channels.
 	Hub *hub.Hub
+	// OnError is told of what goes wrong without a caller, see DialOptions.
+	OnError func(error)
 	// Transports are the drivers, see DialOptions.
 	Transports *transport.Set
 	// Transport and Session tune the layers below.
@@ -161,7 +167,7 @@ func NewServer(o *ListenOptions) (*Server, error) {
 	if o == nil {
 		o = &ListenOptions{}
 	}
-	cfg := server.Config{Session: o.Session, One: o.One, MaxSessions: o.MaxSessions, Log: o.Log}
+	cfg := server.Config{Session: o.Session, One: o.One, MaxSessions: o.MaxSessions, Log: o.Log, OnError: complaints(o.OnError, o.Log)}
 	c := &cfg.Session
 	orString(&c.ID, o.ID)
 	if o.Log != nil {
@@ -195,13 +201,13 @@ func admission(h *hub.Hub, base session.Config) server.Admission {
 }
 
 // Join returns a client of a hub in the same process, without a socket between them. s is
-// a Server that serves the hub. It need prove nothing: of o only ID, Metadata, Session and
-// Log count.
+// a Server that serves the hub. It need prove nothing: of o only ID, Metadata, Session,
+// OnError and Log count.
 func Join(ctx context.Context, s *Server, o *DialOptions) (*Client, error) {
 	if o == nil {
 		o = &DialOptions{}
 	}
-	cfg := client.Config{Session: o.Session, Reconnect: o.Reconnect, Dial: func(context.Context) (transport.Conn, error) {
+	cfg := client.Config{Session: o.Session, Reconnect: o.Reconnect, OnError: complaints(o.OnError, o.Log), Dial: func(context.Context) (transport.Conn, error) {
 		near, far := mem.Pipe()
 		s.wg.Go(func() { _ = s.ServeConn(far, true) }) // the client is told as well
 		return near, nil
@@ -370,6 +376,14 @@ func listenError(err error) error {
 		code = status.FailedPrecondition
 	}
 	return &status.Error{Code: code, Message: err.Error(), Err: err}
+}
+
+// complaints returns what is told of failures without a caller: f, or a line of the log.
+func complaints(f func(error), log *slog.Logger) func(error) {
+	if f != nil || log == nil {
+		return f
+	}
+	return func(err error) { log.Warn("failure without a caller", "error", err.Error()) }
 }
 
 func orString(v *string, s string) {

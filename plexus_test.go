@@ -228,7 +228,7 @@ func TestDirectEvents(t *testing.T) {
 		on := plexus.On(srv, "note", func(ctx context.Context, v string) {
 			e, _ := plexus.EnvelopeOf(ctx)
 			got <- e.Name + "=" + v + " " + fmt.Sprint(e.Headers)
-		}, nil)
+		})
 		for i := range 100 {
 			must(t, plexus.Send(t.Context(), c, "note", fmt.Sprint(i), plexus.WithHeader("k", "v")))
 		}
@@ -238,7 +238,7 @@ func TestDirectEvents(t *testing.T) {
 			}
 		}
 		on.Close()
-		plexus.On(c, "", func(_ context.Context, v int) { got <- fmt.Sprint(v) }, nil)
+		plexus.On(c, "", func(_ context.Context, v int) { got <- fmt.Sprint(v) })
 		must(t, plexus.Broadcast(t.Context(), srv, "tick", 7))
 		if s := <-got; s != "7" {
 			t.Fatal(s)

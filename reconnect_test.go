@@ -60,8 +60,8 @@ func (s *states) phases() (all []client.Phase) {
 	return all
 }
 
-// hubAt serves a new hub at an address.
-func hubAt(t *testing.T, address string) *plexus.Server {
+// newHub serves a new hub at an address.
+func newHub(t *testing.T, address string) *plexus.Server {
 	t.Helper()
 	srv, err := plexus.Listen(address, &plexus.ListenOptions{Hub: hub.New(hub.Config{})})
 	must(t, err)
@@ -78,7 +78,7 @@ func TestReconnectRestores(t *testing.T) {
 			if scheme == "tcp" {
 				address = "tcp://127.0.0.1:0"
 			}
-			srv := hubAt(t, address)
+			srv := newHub(t, address)
 			address = srv.Endpoints()[0]
 			var told states
 			c, err := plexus.Dial(t.Context(), address, told.options())
@@ -105,7 +105,7 @@ func TestReconnectRestores(t *testing.T) {
 
 			srv.Close()
 			told.await(t, client.Retrying)
-			hubAt(t, address)
+			newHub(t, address)
 			told.await(t, client.Connected)
 			if c.ID() != id {
 				t.Errorf("id %q, was %q", c.ID(), id)
@@ -145,7 +145,7 @@ func TestReconnectRestores(t *testing.T) {
 // What another member has taken meanwhile is lost, and told.
 func TestReconnectTellsWhatIsLost(t *testing.T) {
 	address := path(t)
-	srv := hubAt(t, address)
+	srv := newHub(t, address)
 	var told states
 	c, err := plexus.Dial(t.Context(), address, told.options())
 	must(t, err)

@@ -189,7 +189,7 @@ func TestProviderValidates(t *testing.T) {
 	for _, err = range plexus.Stream[string](ctx, c, "stream", "odd") {
 	}
 	odd("stream", err)
-	up, err := plexus.OpenUpload[int, string](ctx, c, "upload")
+	up, err := plexus.OpenUpload[string, int](ctx, c, "upload")
 	must(t, err)
 	must(t, up.Send(ctx, "even"))
 	must(t, up.Send(ctx, "odd"))

@@ -207,7 +207,7 @@ func serveDuplex[In, Out any](c *session.Call, shape session.Shape, o *options, 
 type Upload[Item, Out any] struct{ d *Duplex[Item, Out] }
 
 // OpenUpload calls a method that takes a stream of items and answers once.
-func OpenUpload[Out, Item any](ctx context.Context, c Caller, method string, opts ...Option) (*Upload[Item, Out], error) {
+func OpenUpload[Item, Out any](ctx context.Context, c Caller, method string, opts ...Option) (*Upload[Item, Out], error) {
 	d, err := open[Item, Out](ctx, c, method, session.ClientStream, nil, opts)
 	if err != nil {
 		return nil, err

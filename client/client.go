@@ -31,6 +31,8 @@ type Config struct {
 	Session session.Config
 	// Reconnect, if not nil, has the connection made anew when it is lost.
 	Reconnect *Reconnect
+	// OnError is told of what goes wrong without a caller, see service.Table.
+	OnError func(error)
 }
 
 // direct is embedded under a name of its own, so that Channel can be a method.
@@ -71,7 +73,7 @@ type attempt struct {
 
 // New returns a Client that has not connected yet.
 func New(cfg Config) *Client {
-	c := &Client{cfg: cfg, table: &service.Table{}, channels: make(map[string]*service.Channel), done: make(chan struct{})}
+	c := &Client{cfg: cfg, table: &service.Table{OnError: cfg.OnError}, channels: make(map[string]*service.Channel), done: make(chan struct{})}
 	c.cfg.Session.Router = c.table
 	if c.cfg.Reconnect != nil {
 		c.ledger = &service.Ledger{Lost: func(what string, err error) { c.tell(State{Phase: Lost, What: what, Err: err}) }}

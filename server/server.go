@@ -46,6 +46,8 @@ type Config struct {
 	// One makes a server of one peer: others are told status.Busy. The option one=1 of an
 	// endpoint does the same for those who come by it.
 	One bool
+	// OnError is told of what goes wrong without a caller, see service.Table.
+	OnError func(error)
 	// Log takes what is worth a line; nil discards it.
 	Log *slog.Logger
 }
@@ -91,7 +93,7 @@ func New(cfg Config) *Server {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		offers: &service.Table{}, cfg: cfg, began: time.Now(), slots: make(chan struct{}, cfg.MaxHandshakes),
+		offers: &service.Table{OnError: cfg.OnError}, cfg: cfg, began: time.Now(), slots: make(chan struct{}, cfg.MaxHandshakes),
 		listeners: make(map[transport.Listener]struct{}), pending: make(map[transport.Conn]struct{}),
 		sessions: make(map[*session.Session]*Peer), ids: make(map[string]struct{}),
 	}

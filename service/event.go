@@ -3,6 +3,7 @@
 package service
 
 import (
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -18,6 +19,24 @@ type Event struct {
 	Codec         uint8
 	Payload       []byte
 	In            session.Incoming
+
+	table *Table
+}
+
+// Fail tells the OnError of this side that the event could not be dealt with, and counts it
+// as dropped. The sender, who waits for nothing, is not told.
+func (e *Event) Fail(err error) {
+	if e.table != nil {
+		e.table.dropped.Add(1)
+		e.table.fail(err)
+	}
+}
+
+// fail tells of what nobody waits for.
+func (t *Table) fail(err error) {
+	if t.OnError != nil {
+		t.OnError(err)
+	}
 }
 
 // Listener gets events, one at a time and in order, on a goroutine of its own. What it
@@ -103,9 +122,21 @@ func (l *Listener) run() {
 		l.queue[0] = pendingEvent{}
 		l.queue = l.queue[1:]
 		l.mu.Unlock()
-		l.f(p.event)
+		l.call(p.event)
 		p.held.Consumed()
 	}
+}
+
+// call calls f. Its panic is told to OnError, or goes on if there is none.
+func (l *Listener) call(e Event) {
+	if l.table.OnError != nil {
+		defer func() {
+			if p := recover(); p != nil {
+				e.Fail(status.Errorf(status.Internal, "a listener of event %q panicked: %v\n%s", e.Name, p, debug.Stack()))
+			}
+		}()
+	}
+	l.f(e)
 }
 
 // eventTarget is the session.Target of an event's route.
@@ -118,9 +149,13 @@ type eventTarget struct {
 func (t *Table) bindEvent(k key, class session.Class) (session.Target, error) {
 	target := &eventTarget{t, k, class == session.ClassBroadcast}
 	if class == session.ClassEvent && len(target.listeners()) == 0 {
-		return nil, status.Errorf(status.UnknownMethod, "nobody listens for event %q at the peer", k.String())
+		return nil, unheard(k)
 	}
 	return target, nil
+}
+
+func unheard(k key) *status.Error {
+	return status.Errorf(status.UnknownMethod, "nobody listens for event %q at the peer", k.String())
 }
 
 func (e *eventTarget) listeners() []*Listener {
@@ -145,6 +180,9 @@ func (e *eventTarget) Receive(s *session.Session, f *session.Frame) {
 	found := e.listeners()
 	if len(found) == 0 {
 		e.table.dropped.Add(1)
+		if !e.broadcast {
+			e.table.fail(unheard(e.key))
+		}
 		return
 	}
 	in := session.Incoming{
@@ -153,6 +191,7 @@ func (e *eventTarget) Receive(s *session.Session, f *session.Frame) {
 	}
 	ev := Event{
 		Channel: e.key.channel, Name: e.key.name, Broadcast: e.broadcast, Sender: s.SourceName(f.Source), Codec: f.Codec, In: in,
+		table: e.table,
 	}
 	held := f.Hold()
 	for i, l := range found {

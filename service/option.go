@@ -24,6 +24,7 @@ type Options struct {
 	Shared  bool            // of a topic: others may publish, too
 	Queue   int             // of a subscription
 	Policy  string
+	OnError func(error) // of a listener
 
 	Input, Output json.RawMessage      // JSON Schemas, instead of inferred ones
 	Given         bool                 // these and no others, also if they are empty
@@ -42,10 +43,17 @@ func Apply(opts []Option) Options {
 func applyAll(opts []Option) Options {
 	var o Options
 	for _, f := range opts {
-		f(&o)
+		if f != nil {
+			f(&o)
+		}
 	}
 	return o
 }
+
+// WithOnError has f told of events that a listener could not take because they do not decode,
+// instead of the OnError of its client or server. It is called in the listener's place: one
+// at a time and in order.
+func WithOnError(f func(error)) Option { return func(o *Options) { o.OnError = f } }
 
 // WithSchema announces a method or topic with these JSON Schemas instead of those of its Go
 // types: input of what the caller sends (a request, or each item) or of what is published,

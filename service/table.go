@@ -31,6 +31,11 @@ type Table struct {
 	// Operations serves the methods of channel "$"; set before use, nil for none but
 	// subscribe and explore.
 	Operations func(op string) Handler
+	// OnError is told of what goes wrong without a caller to tell it to: events that do not
+	// decode or that nobody here listens for any more, listeners that panic. It is called on
+	// the goroutine that found it and must not block. Set before use; nil tells nobody, and
+	// leaves a panic be.
+	OnError func(error)
 
 	mu        sync.RWMutex
 	methods   map[key]*method

@@ -13,6 +13,7 @@ import (
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/cmd/plexus/internal/offers"
 	"github.com/plexus-ipc/plexus/cmd/plexus/internal/runner"
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -87,7 +88,7 @@ func (a *app) provide() *cobra.Command {
 
 // offer serves a method until ctx ends, which is the good end, or the hub ends it.
 func (a *app) offer(ctx context.Context, c *plexus.Client, ch *plexus.Channel, method string, r *runner.Runner) error {
-	events := plexus.On(ch, method, r.Event, func(err error) { fmt.Fprintln(a.err, "plexus: event:", oneLine(err.Error())) })
+	events := plexus.On(ch, method, r.Event, service.WithOnError(func(err error) { fmt.Fprintln(a.err, "plexus: event:", oneLine(err.Error())) }))
 	defer events.Close()
 	m, err := membership(ctx, c, ch)
 	if err != nil {

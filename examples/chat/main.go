@@ -22,6 +22,7 @@ import (
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/service"
 )
 
 func main() {
@@ -62,7 +63,7 @@ func join(ctx context.Context, address, name string) error {
 	defer c.Close()
 	room := c.Channel("room")
 
-	l := plexus.On(room, "say", hear, func(err error) { fmt.Println("not understood:", err) })
+	l := plexus.On(room, "say", hear, service.WithOnError(func(err error) { fmt.Println("not understood:", err) }))
 	defer l.Close()
 	var joined operation.Joined
 	if err := room.Operate(ctx, operation.Join, operation.Place{Channel: room.Name()}, &joined); err != nil {

@@ -91,7 +91,7 @@ func send(ctx context.Context, address string, numbers []string) error {
 	}
 	defer c.Close()
 
-	up, err := plexus.OpenUpload[Summary, float64](ctx, c, "summarize")
+	up, err := plexus.OpenUpload[float64, Summary](ctx, c, "summarize")
 	if err != nil {
 		return err
 	}

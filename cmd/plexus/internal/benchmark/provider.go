@@ -159,9 +159,9 @@ func (p *provider) offer() error {
 		if r, err := readRequest(in); err == nil {
 			p.bursts <- r
 		}
-	}, nil)
-	plexus.On(p.to, eventBeat, p.beat, nil)
-	plexus.On(p.to, eventAck, p.ack, nil)
+	})
+	plexus.On(p.to, eventBeat, p.beat)
+	plexus.On(p.to, eventAck, p.ack)
 	return nil
 }
 

@@ -250,7 +250,7 @@ func (u *user) leave(ctx context.Context, _ *Row, m *meter) error {
 
 // upload streams lines to the provider, which answers once.
 func (u *user) upload(ctx context.Context, r *Row, m *meter) error {
-	up, err := plexus.OpenUpload[counted, string](ctx, u.words, "count")
+	up, err := plexus.OpenUpload[string, counted](ctx, u.words, "count")
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (u *user) announced(ctx context.Context, _ *Row, m *meter) error {
 			done <- nil
 		}
 		want++
-	}, nil)
+	})
 	defer l.Close()
 	if _, err := plexus.Call[int](ctx, u.index, "announce", announce{token, announced}); err != nil {
 		return err

@@ -68,7 +68,7 @@ func (x *indexer) offer() error {
 		try(plexus.Handle(p, "announce", x.announce(p)))
 		try(plexus.Handle(p, "wait", wait))
 		for _, event := range []string{"note", "lap"} {
-			plexus.On(p, event, func(_ context.Context, l lap) { x.count(l) }, nil)
+			plexus.On(p, event, func(_ context.Context, l lap) { x.count(l) })
 		}
 	}
 	return firstError(errs)
