@@ -26,7 +26,7 @@ type Caller interface {
 func Call[Out, In any](ctx context.Context, c Caller, method string, in In, opts ...Option) (Out, error) {
 	var out Out
 	o := service.Apply(opts)
-	cd := codecOf(&o, reflect.TypeFor[In]())
+	cd := callCodec(&o, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	v, err := valueOf[In](cd)
 	if err != nil {
 		return out, err
@@ -77,7 +77,7 @@ type Bound[In, Out any] struct {
 // by the first call.
 func Bind[In, Out any](c Caller, method string, opts ...Option) *Bound[In, Out] {
 	b := &Bound[In, Out]{to: c.Method(method), o: service.Apply(opts)}
-	cd := codecOf(&b.o, reflect.TypeFor[In]())
+	cd := callCodec(&b.o, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	if b.in, b.err = valueOf[In](cd); b.err == nil {
 		b.out, b.err = valueOf[Out](cd)
 	}
@@ -106,7 +106,9 @@ type starter interface {
 	Go(ctx context.Context, m session.Message) (*session.Pending, error)
 }
 
-// Go begins a call and returns at once. The deadline of ctx holds for the call.
+// Go begins a call and returns at once, or once the client has connected. ctx holds for the
+// whole call: at its end the call is given up, whatever the handler does. A Future that nobody
+// waits for costs nothing once its call has ended.
 func (b *Bound[In, Out]) Go(ctx context.Context, in In) *Future[Out] {
 	f := &Future[Out]{out: b.out, err: b.err}
 	if f.err != nil {
@@ -127,7 +129,8 @@ func (b *Bound[In, Out]) Go(ctx context.Context, in In) *Future[Out] {
 	return f
 }
 
-// Wait returns the answer. At the end of ctx the call goes on: Cancel ends it.
+// Wait returns the answer, each time it is called. At the end of its own ctx the call goes on:
+// Cancel ends it.
 func (f *Future[Out]) Wait(ctx context.Context) (Out, error) {
 	var out Out
 	if f.err != nil {
@@ -141,7 +144,7 @@ func (f *Future[Out]) Wait(ctx context.Context) (Out, error) {
 	return out, err
 }
 
-// Done is closed when the answer is there.
+// Done is closed when Wait has something to return, for a select.
 func (f *Future[Out]) Done() <-chan struct{} {
 	if f.err != nil {
 		closed := make(chan struct{})
@@ -152,7 +155,7 @@ func (f *Future[Out]) Done() <-chan struct{} {
 }
 
 // Cancel gives the call up; Wait then returns status.Cancelled, or the answer if it was
-// faster.
+// faster. It is harmless after the end.
 func (f *Future[Out]) Cancel() {
 	if f.err == nil {
 		f.pending.Cancel()

@@ -68,6 +68,26 @@ func codecOf(o *options, t reflect.Type) codec.Codec {
 	return codec.JSON{}
 }
 
+// callCodec returns the codec for a request, in which the answer comes as well: bytes are
+// asked for raw only where the answer can be raw, too.
+func callCodec(o *options, in, out reflect.Type) codec.Codec {
+	if o.Codec == nil && in == bytesType && !travelsRaw(out) {
+		return codec.JSON{}
+	}
+	return codecOf(o, in)
+}
+
+// travelsRaw reports whether values of a type can be raw bytes.
+func travelsRaw(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.String, reflect.Interface:
+		return true
+	case reflect.Slice:
+		return t.Elem().Kind() == reflect.Uint8
+	}
+	return t == loanType
+}
+
 var bytesType = reflect.TypeFor[[]byte]()
 
 // decode decodes a payload in whatever codec it came in, of those at hand.

@@ -123,7 +123,7 @@ func TestServiceAtAServer(t *testing.T) {
 		// The client may offer the same to the server.
 		_, err = svc.Attach(t.Context(), c)
 		must(t, err)
-		uses(t, srv.Peers()[0])
+		uses(t, peerOf(srv))
 	})
 }
 

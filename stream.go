@@ -79,8 +79,12 @@ func Open[In, Out any](ctx context.Context, c Caller, method string, opts ...Opt
 // open begins a streaming call; request may be nil.
 func open[In, Out any](ctx context.Context, c Caller, method string, shape session.Shape, request *In, opts []Option) (*Duplex[In, Out], error) {
 	o := service.Apply(opts)
-	cd := codecOf(&o, reflect.TypeFor[In]())
-	v, err := valueOf[In](cd)
+	cd := callCodec(&o, reflect.TypeFor[In](), reflect.TypeFor[Out]()) // of what comes back
+	items := cd
+	if request == nil {
+		items = codecOf(&o, reflect.TypeFor[In]())
+	}
+	v, err := valueOf[In](items)
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +152,21 @@ func (d *Duplex[In, Out]) All(ctx context.Context) iter.Seq2[Out, error] {
 			}
 		}
 	}
+}
+
+// Each calls f with each item that is still to come: a callback instead of a loop. It returns
+// nil after the last one, else the first error: of the stream, of ctx or of f, which does not
+// end the stream.
+func (d *Duplex[In, Out]) Each(ctx context.Context, f func(Out) error) error {
+	for out, err := range d.All(ctx) {
+		if err == nil {
+			err = f(out)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CloseSend says that no more items come from this side.

@@ -140,18 +140,36 @@ type Pending struct {
 	done    chan struct{}
 	rep     Reply
 	err     error
+
+	given  atomic.Bool                 // up, or about to be
+	forget atomic.Pointer[func() bool] // stops watching ctx; nil if nothing does
 }
 
-// Go begins a call without waiting for its answer.
+// Go begins a call without waiting for its answer. At the end of ctx the call is given up.
 func (r *Route) Go(ctx context.Context, m Message) *Pending {
 	p := &Pending{r: r, inPlace: m.InPlace, done: make(chan struct{})}
 	id, err := r.Start(ctx, m, p)
+	p.id = id
 	if err != nil {
 		p.err = err
 		close(p.done)
+		return p
 	}
-	p.id = id
+	if ctx.Done() != nil {
+		p.watch(ctx)
+	}
 	return p
+}
+
+// watch gives the call up at the end of ctx.
+func (p *Pending) watch(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { p.giveUp(status.Convert(ctxError(ctx))) })
+	p.forget.Store(&stop)
+	select {
+	case <-p.done: // Final may have come too early to find it
+		stop()
+	default:
+	}
 }
 
 // Item implements Sink.
@@ -168,6 +186,9 @@ func (p *Pending) Final(f *Frame, err error) {
 	}
 	p.err = err
 	close(p.done)
+	if stop := p.forget.Load(); stop != nil {
+		(*stop)()
+	}
 }
 
 // Done is closed when the answer is there.
@@ -191,15 +212,20 @@ func (p *Pending) Wait(ctx context.Context) (Reply, error) {
 }
 
 // Cancel gives the call up: the peer is told, and the call ends at once with
-// status.Cancelled, or with its answer if that was faster. It is called at most once.
+// status.Cancelled, or with its answer if that was faster. It is harmless after the end.
 func (p *Pending) Cancel() {
+	p.giveUp(&status.Error{Code: status.Cancelled, Message: "the caller gave up"})
+}
+
+// giveUp ends the call with a reason, unless it has ended.
+func (p *Pending) giveUp(reason *status.Error) {
 	select {
 	case <-p.done:
 		return
 	default:
 	}
-	if p.r.s.calls.abandon(p.id) {
+	if p.given.CompareAndSwap(false, true) && p.r.s.calls.abandon(p.id) {
 		p.r.Cancel(p.id)
-		p.Final(nil, &status.Error{Code: status.Cancelled, Message: "the caller gave up"})
+		p.Final(nil, reason)
 	}
 }
