@@ -63,7 +63,7 @@ var scenes = []scene{
 		{[]string{"ask"}, []string{"outside: 2"}},
 		{[]string{"ask"}, []string{"outside: 3"}},
 	}},
-	{program: "service", server: "serve", prints: []string{`already_exists: method "count" is not attached, nor is the rest of the service: method "count" has a handler already`}, steps: []step{{[]string{"use"}, []string{
+	{program: "store", server: "serve", prints: []string{`already_exists: method "count" is not attached, nor is the rest of the service: method "count" has a handler already`}, steps: []step{{[]string{"use"}, []string{
 		"1 <nil>",
 		"few left: {bolt 1} <nil>",
 		"failed_precondition: there are only 1 of bolt",

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command service offers the methods of a Go value, a topic and a listener as one service:
+// Command store offers the methods of a Go value, a topic and a listener as one service:
 // they come together and they go together. The server also refuses to offer it twice.
 //
-//	go run ./examples/service serve
-//	go run ./examples/service use
+//	go run ./examples/service/store serve
+//	go run ./examples/service/store use
 package main
 
 import (
@@ -26,11 +26,11 @@ import (
 )
 
 func main() {
-	address := flag.String("address", "example-service", "where the server listens")
+	address := flag.String("address", "example-store", "where the server listens")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	err := errors.New("usage: service [-address a] serve|use")
+	err := errors.New("usage: store [-address a] serve|use")
 	switch flag.Arg(0) {
 	case "serve":
 		err = serve(ctx, *address)
