@@ -77,6 +77,7 @@ type Server struct {
 	listeners map[transport.Listener]struct{}
 	pending   map[transport.Conn]struct{}
 	sessions  map[*session.Session]*Peer
+	admitted  int                 // handshakes that were let in and are not over
 	ids       map[string]struct{} // of sessions and of handshakes that were admitted
 	wg        sync.WaitGroup
 }
@@ -218,14 +219,26 @@ func (s *Server) shake(conn transport.Conn, base session.Config, one bool) error
 	a := s.cfg.Admission(base)
 	defer a.Release()
 	admit := a.Config.Admit
+	var place bool // one is taken
+	leave := func() {
+		if place {
+			place = false
+			s.leavePlace()
+		}
+	}
 	a.Config.Admit = func(ctx context.Context, p session.Peer) (string, error) {
-		if err := s.room(one); err != nil {
+		if err := s.takePlace(one); err != nil {
 			return "", err
 		}
+		place = true
 		return admit(ctx, p)
 	}
-	a.Config.Started = func(x *session.Session) { s.settle(x, a.Attach) }
+	a.Config.Started = func(x *session.Session) {
+		s.settle(x, a.Attach)
+		leave() // it has one as a session
+	}
 	_, err := session.Accept(context.Background(), conn, a.Config)
+	leave()
 	if err != nil {
 		s.cfg.Log.Info("connection refused", "code", status.CodeOf(err).String(), "reason", err.Error())
 	}
@@ -265,17 +278,25 @@ func (s *Server) free(id string) {
 	delete(s.ids, id)
 }
 
-// room refuses a session too many.
-func (s *Server) room(one bool) error {
+// takePlace keeps a place for a session, or refuses one too many.
+func (s *Server) takePlace(one bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if one && len(s.sessions) > 0 {
+	n := len(s.sessions) + s.admitted
+	if one && n > 0 {
 		return &status.Error{Code: status.Busy, Message: "this endpoint serves one peer and has one"}
 	}
-	if len(s.sessions) >= s.cfg.MaxSessions {
-		return status.Errorf(status.LimitExceeded, "%d sessions are open, no more are allowed", len(s.sessions))
+	if n >= s.cfg.MaxSessions {
+		return status.Errorf(status.LimitExceeded, "%d sessions are open, no more are allowed", n)
 	}
+	s.admitted++
 	return nil
+}
+
+func (s *Server) leavePlace() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.admitted--
 }
 
 // settle enters a new session, before anything it says is dealt with.
