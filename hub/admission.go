@@ -4,6 +4,7 @@ package hub
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -41,6 +42,10 @@ func (h *Hub) Admission(base session.Config) *Admission {
 	a.cfg.ID = h.cfg.ID
 	a.cfg.Features = append(slices.Clip(base.Features), operation.Feature)
 	a.cfg.Router = a
+	if a.cfg.Log == nil {
+		a.cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	a.cfg.Log = h.board.Log(a.cfg.Log, slog.LevelInfo) // below that every frame is a line, also those that tell of it
 	a.cfg.SourceName = h.names.ID
 	a.cfg.Admit = func(ctx context.Context, p session.Peer) (string, error) {
 		if base.Admit != nil {

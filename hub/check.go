@@ -4,6 +4,7 @@ package hub
 
 import (
 	"github.com/plexus-ipc/plexus/hub/schema"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
@@ -21,6 +22,7 @@ func (m *Member) misfit(err *status.Error) *status.Error {
 		h.cfg.Log.Warn("message does not fit its schema", "hub", h.cfg.ID, "member", m.id, "reason", err.Message, "more_since", others)
 	}
 	if h.cfg.Schemas.Policy != schema.Reject {
+		m.blame(operation.FaultMisfit, wire.Bind{}, err, false)
 		return nil
 	}
 	return err
@@ -28,8 +30,12 @@ func (m *Member) misfit(err *status.Error) *status.Error {
 
 // unchecked tells that a schema that m announces cannot be used, so that nothing is checked.
 func (m *Member) unchecked(warning error) {
-	if warning != nil {
-		m.hub.cfg.Log.Warn("messages are not checked", "hub", m.hub.cfg.ID, "member", m.id, "reason", warning.Error())
+	if warning == nil {
+		return
+	}
+	h := m.hub
+	if others, ok := h.unusable.Line(h.cfg.Now()); ok {
+		h.cfg.Log.Warn("messages are not checked", "hub", h.cfg.ID, "member", m.id, "reason", warning.Error(), "more_since", others)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/directory"
+	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/hub/schema"
 )
@@ -44,6 +45,12 @@ type Config struct {
 
 	// OwnerPolicy is Terminate ("") or Promote.
 	OwnerPolicy OwnerPolicy
+
+	// ErrorPolicy is Broadcast (""), Ignore or Raise.
+	ErrorPolicy ErrorPolicy
+	// Rights say who may read what the hub publishes on the channel "$", and who may remove
+	// any member from the hub, and write to it. The zero value: the user that it runs as.
+	Rights guard.Rights
 
 	// DefaultQueue and DefaultQueueBytes bound what waits at the hub for one subscription,
 	// one watch, or the events of one name for one member: messages, and their bytes. One
@@ -101,6 +108,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.OwnerPolicy == "" {
 		c.OwnerPolicy = Terminate
+	}
+	if c.ErrorPolicy == "" {
+		c.ErrorPolicy = Broadcast
 	}
 	for _, d := range []struct {
 		field *int

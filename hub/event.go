@@ -22,6 +22,8 @@ type emitter struct {
 	m   *Member
 	r   *session.Route
 	out *outlet.Outlet
+
+	losses losses
 }
 
 // emitter returns the emitter for events that come to m by a class, channel and name.
@@ -40,6 +42,8 @@ func (m *Member) emitter(b wire.Bind) *emitter {
 	e := &emitter{m: m, r: m.s.Route(b)}
 	cfg := m.hub.cfg.outlet(e, &m.hub.count.events, 0, operation.DropOldest)
 	cfg.Ready = true
+	e.losses.of = operation.Event{Channel: b.Channel, Member: m.id, Name: b.Name}
+	cfg.Dropped = func(n int) { e.losses.add(m.hub, n) }
 	e.out = outlet.New(cfg)
 	e.r.OnCredit(e.resume)
 	m.emitters[b] = e
@@ -87,6 +91,7 @@ func (e *emitter) TryRun(session.Run, uint64, *session.Route) (int, error) { ret
 // resume goes on when the member takes more.
 func (e *emitter) resume() {
 	if gap := e.out.Pump(); gap > 0 {
+		e.losses.flush(e.m.hub)
 		b := e.r.Bind()
 		e.m.hub.tellGap(e.m, place{b.Channel, b.Name}, gap)
 	}
@@ -135,15 +140,18 @@ func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
 	if err != nil {
 		events.Drop(deadletter.Nobody)
 		s.Revoke(r, status.Convert(err))
+		r.m.fault(operation.FaultOrphan, r.bind, err)
 		return
 	}
 	m := outlet.OfFrame(f, r.m.number)
 	switch v, err := to.e.out.Push(&m, nil); v {
 	case outlet.Refused:
 		s.Revoke(r, status.Convert(err))
+		r.m.fault(operation.FaultUnwanted, r.bind, err)
 	case outlet.Gone:
 		events.Drop(deadletter.Nobody)
 		r.to.Store(nil)
+		r.m.fault(operation.FaultOrphan, r.bind, errGone)
 	case outlet.Delivered:
 		s.FlushAfter(to.e.m.s)
 	}
@@ -197,6 +205,7 @@ func (r *broadcastRoute) Receive(s *session.Session, f *session.Frame) {
 	if err != nil {
 		r.m.hub.count.events.Drop(deadletter.Nobody)
 		s.Revoke(r, status.Convert(err))
+		r.m.fault(operation.FaultOrphan, r.bind, err)
 		return
 	}
 	m := outlet.OfFrame(f, r.m.number)

@@ -4,9 +4,11 @@ package hub
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/plexus-ipc/plexus/hub/bulletin"
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/directory"
 	"github.com/plexus-ipc/plexus/status"
@@ -21,7 +23,9 @@ type Hub struct {
 	names directory.Sources
 	stop  sync.Once
 
-	misfits deadletter.Rarely
+	misfits, unusable, rejected deadletter.Rarely
+
+	board *bulletin.Board
 
 	mu      sync.RWMutex
 	closing *status.Error
@@ -36,18 +40,23 @@ type Hub struct {
 // place is where a method or topic is.
 type place struct{ channel, name string }
 
-// New returns a Hub. An unknown OwnerPolicy, or Schemas whose policy is unknown or lacks its
-// Validator, is an error of the program: it panics.
+// New returns a Hub. An unknown OwnerPolicy or ErrorPolicy, or Schemas whose policy is unknown
+// or lacks its Validator, is an error of the program: it panics.
 func New(cfg Config) *Hub {
 	cfg = cfg.withDefaults()
 	if cfg.OwnerPolicy != Terminate && cfg.OwnerPolicy != Promote {
 		panic("hub: unknown owner policy " + string(cfg.OwnerPolicy))
 	}
+	if !cfg.ErrorPolicy.Known() {
+		panic("hub: unknown error policy " + string(cfg.ErrorPolicy))
+	}
 	if err := cfg.Schemas.Valid(); err != nil {
 		panic("hub: " + err.Error())
 	}
+	board := bulletin.New(cfg.Now)
+	cfg.Log = board.Log(cfg.Log, slog.LevelDebug)
 	return &Hub{
-		cfg: cfg, began: cfg.Now(),
+		cfg: cfg, began: cfg.Now(), board: board,
 		dir: directory.New[*Member](directory.Rules{
 			Promote: cfg.OwnerPolicy == Promote, Channels: cfg.MaxChannels, Members: cfg.MaxMembersPerChannel,
 			Names: cfg.MaxNamesPerChannel, Places: cfg.MaxChannelsPerMember,
@@ -66,6 +75,7 @@ func (h *Hub) Close() error {
 	for _, m := range h.shut(&status.Error{Code: status.Unavailable, Message: "the hub was closed"}) {
 		m.s.CloseWith(&status.Error{Code: status.PeerGone, Message: "the hub was closed"})
 	}
+	h.board.Wait()
 	return nil
 }
 
@@ -88,6 +98,7 @@ func (h *Hub) Drain(ctx context.Context) (cut int, err error) {
 		wg.Go(func() { _, _ = m.s.Drain(drain) }) // how many it cut has been counted
 	}
 	wg.Wait()
+	h.board.Wait()
 	cancel()
 	if stop() {
 		return 0, nil

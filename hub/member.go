@@ -5,6 +5,7 @@ package hub
 import (
 	"sync"
 
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
@@ -53,6 +54,7 @@ func (m *Member) enter() error {
 		return closing
 	}
 	h.cfg.Log.Debug("member attached", "hub", h.cfg.ID, "member", m.id, "identity", m.s.Peer().Identity.Name, "address", m.s.Peer().Address)
+	m.postSession(operation.EventConnect, nil)
 	m.s.OnEnd(m.leave)
 	return nil
 }
@@ -79,6 +81,7 @@ func (m *Member) leave(cause error) {
 	h.mu.Unlock()
 	after.run()
 	m.closeEmitters()
+	m.postSession(operation.EventDisconnect, reason)
 	h.names.Remove(m.number)
 	h.cfg.Log.Debug("member gone", "hub", h.cfg.ID, "member", m.id, "code", reason.Code.String(), "reason", reason.Message)
 }

@@ -56,7 +56,7 @@ func TestOperationsAreStrict(t *testing.T) {
 	wantCode(t, open(operation.Subscribe, wire.ServerStream, `{"channel":"ch","pattern":"a.>.b"}`), status.InvalidArgument)
 	wantCode(t, open(operation.Subscribe, wire.ServerStream, `{"channel":"ch","pattern":"a","policy":"panic"}`), status.InvalidArgument)
 	wantCode(t, open(operation.Subscribe, wire.ServerStream, `{"channel":"ch","pattern":"a","queue":-1}`), status.InvalidArgument)
-	wantCode(t, open(operation.Subscribe, wire.ServerStream, `{"channel":"$","pattern":"a"}`), status.InvalidArgument)
+	wantCode(t, open(operation.Subscribe, wire.ServerStream, `{"channel":"$","pattern":"a"}`), status.PermissionDenied)
 	wantCode(t, open(operation.Watch, wire.ServerStream, `{"channel":"$x"}`), status.InvalidArgument)
 	must(t, call(operation.Join, json1, `{"channel":"ch","future":{"a":[1]},"s":"]]]]{{{{{{{"}`))
 	wantCode(t, call(operation.Stop, json1, ""), status.PermissionDenied)

@@ -8,6 +8,7 @@ import (
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/hub/schema"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
@@ -78,6 +79,7 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 			p.m.hub.count.published.Add(1)
 			p.m.hub.count.publications.Drop(deadletter.Malformed)
 			s.Revoke(p, err) // the publisher's next publication fails with it; others go on
+			p.m.fault(operation.FaultMisfit, p.topic.bind(), err)
 			return
 		}
 	}
@@ -101,6 +103,7 @@ func (p *publisher) deliver(s *session.Session, m *outlet.Parcel, n int) {
 	h, t := p.m.hub, p.topic
 	if t.gone.Load() {
 		h.count.publications.DropMany(deadletter.Undeclared, n) // the publisher is told by the revocation
+		p.m.fault(operation.FaultUndeclared, t.bind(), errUndeclared)
 		return
 	}
 	h.count.published.Add(uint64(n))

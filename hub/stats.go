@@ -19,6 +19,7 @@ type counters struct {
 	publications deadletter.Tally // Undeclared and Misrouted count messages that were never offered
 	events       deadletter.Tally // and Nobody here
 	notices      deadletter.Tally
+	bulletins    deadletter.Tally // what the hub itself has published
 }
 
 // Status returns what the operation of that name answers.
@@ -38,6 +39,7 @@ func (h *Hub) Status() operation.HubStatus {
 	c.publications.Report("", s.Dropped)
 	c.events.Report("event_", s.Dropped)
 	c.notices.Report("notice_", s.Dropped)
+	c.bulletins.Report("bulletin_", s.Dropped)
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	for _, m := range h.members {

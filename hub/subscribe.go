@@ -22,6 +22,8 @@ type feed struct {
 	channel string // "" for a watch of all
 	pattern string // "" for a watch
 	out     *outlet.Outlet
+	reader  *reader // of what the hub itself publishes; nil mostly
+	losses  losses
 }
 
 // Try implements outlet.Sender.
@@ -40,6 +42,7 @@ func (f *feed) Cancelled(reason *status.Error) { f.m.hub.endFeed(f, reason) }
 // end sends the final frame. The feed is in no table any more.
 func (f *feed) end(reason *status.Error) {
 	f.out.Close()
+	f.losses.flush(f.m.hub)
 	if reason == nil {
 		f.m.s.Answer(f.id, session.Message{Codec: codecJSON, Payload: []byte("{}")})
 	} else {
@@ -70,7 +73,21 @@ func (m *Member) subscribe(c *session.Call) {
 	}
 	f := &feed{m: m, channel: in.Channel, pattern: in.Pattern}
 	cfg := m.hub.cfg.outlet(f, &m.hub.count.publications, in.Queue, in.Policy)
-	cfg.Gapped = func(n uint64) session.Message { return bodyOf(operation.Confirmation{Effective: true, Dropped: n}) }
+	cfg.Gapped = func(n uint64) session.Message {
+		f.losses.flush(m.hub)
+		return bodyOf(operation.Confirmation{Effective: true, Dropped: n})
+	}
+	if in.Channel == operation.Channel {
+		if err := m.hub.cfg.Rights.Read(m.s.Peer().Identity); err != nil {
+			c.Fail(err)
+			return
+		}
+		f.reader = &reader{f: f}
+		cfg.Tally = &m.hub.count.bulletins // and its drops are no bulletins
+	} else {
+		f.losses.of = operation.Event{Channel: in.Channel, Member: m.id, Name: in.Pattern}
+		cfg.Dropped = func(n int) { f.losses.add(m.hub, n) }
+	}
 	f.out = outlet.New(cfg)
 	m.open(c, f)
 }

@@ -169,6 +169,7 @@ func (h *Hub) retractedLocked(at place, after *aftermath) {
 // tellLocked gives a notice to those who watch its channel. It is in their queues when it
 // returns, so that all see notices in one order.
 func (h *Hub) tellLocked(n *operation.Notice, after *aftermath) {
+	h.postNotice(n)
 	var m *outlet.Parcel
 	for _, r := range []*room{h.rooms[n.Channel], h.rooms[""]} {
 		if r == nil {
@@ -233,9 +234,13 @@ func (h *Hub) addFeedLocked(f *feed, after *aftermath) (topics int, err error) {
 	if n := len(f.m.feeds); n >= h.cfg.MaxSubscriptionsPerMember {
 		return 0, status.Errorf(status.LimitExceeded, "a member may have %d subscriptions and watches", n)
 	}
-	r := h.roomLocked(f.channel)
 	f.m.feeds[f] = struct{}{}
 	h.feeds++
+	if f.reader != nil {
+		h.board.Add(f.pattern, f.reader)
+		return 0, nil
+	}
+	r := h.roomLocked(f.channel)
 	if f.pattern == "" {
 		r.watches[f] = struct{}{}
 		return 0, nil
@@ -266,6 +271,10 @@ func (h *Hub) removeFeedLocked(f *feed, reason *status.Error, after *aftermath) 
 	delete(f.m.feeds, f)
 	h.feeds--
 	after.ended = append(after.ended, ending{f, reason})
+	if f.reader != nil {
+		h.board.Remove(f.reader)
+		return
+	}
 	r := h.rooms[f.channel]
 	if f.pattern == "" {
 		delete(r.watches, f)

@@ -151,6 +151,9 @@ func (q *Queue[T]) Miss(n uint64) {
 	*gap += n
 }
 
+// Lose notes that n are missing after the newest message.
+func (q *Queue[T]) Lose(n uint64) { q.gap += n }
+
 // keepItems is how many places an empty fifo keeps.
 const keepItems = 256
 

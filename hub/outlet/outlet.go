@@ -47,15 +47,19 @@ type Config struct {
 	// Gapped makes an item that tells the receiver of n messages that are missing; nil:
 	// Pump returns how many.
 	Gapped func(n uint64) session.Message
+	// Dropped, if not nil, is told of messages that were dropped because the queue was full
+	// or they were too long. It is called under the Outlet's lock.
+	Dropped func(n int)
 	// Ready lets messages go to the receiver at once, without Start.
 	Ready bool
 }
 
 // Outlet is the bounded queue of messages for one receiver. It is safe for concurrent use.
 type Outlet struct {
-	to     Sender
-	tally  *deadletter.Tally
-	gapped func(n uint64) session.Message
+	to      Sender
+	tally   *deadletter.Tally
+	gapped  func(n uint64) session.Message
+	dropped func(n int)
 
 	mu      sync.Mutex
 	queue   deadletter.Queue[waiting]
@@ -68,7 +72,7 @@ type Outlet struct {
 // New returns an empty Outlet.
 func New(c Config) *Outlet {
 	return &Outlet{
-		to: c.To, tally: c.Tally, gapped: c.Gapped, ready: c.Ready,
+		to: c.To, tally: c.Tally, gapped: c.Gapped, dropped: c.Dropped, ready: c.Ready,
 		queue: deadletter.Queue[waiting]{Limit: c.Limit, Bytes: c.Bytes, Policy: c.Policy},
 	}
 }
@@ -132,13 +136,24 @@ func (o *Outlet) pushRunLocked(p *Parcel, label *session.Route) Verdict {
 }
 
 // Hold gives a Parcel to the queue and leaves the sending to Pump.
-func (o *Outlet) Hold(p *Parcel) {
+func (o *Outlet) Hold(p *Parcel) { o.HoldAs(p, nil) }
+
+// HoldAs is Hold for a message that says where it comes from.
+func (o *Outlet) HoldAs(p *Parcel, label *session.Route) Verdict {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.closed {
-		o.tally.Offered.Add(1)
-		o.queueLocked(waiting{k: p.keep()})
+	if o.closed {
+		return Gone
 	}
+	o.tally.Offered.Add(1)
+	return o.queueLocked(waiting{k: p.keep(), label: label})
+}
+
+// Miss has the receiver told that n messages, which were never offered, are missing here.
+func (o *Outlet) Miss(n uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue.Lose(n)
 }
 
 // queueLocked puts messages into the queue, as far as the policy lets it.
@@ -158,7 +173,16 @@ func (o *Outlet) dropQueued(w waiting) {
 func (o *Outlet) discard(w waiting, why deadletter.Reason) {
 	o.tally.Queued.Add(-int64(w.Len()))
 	o.tally.DropMany(why, w.Len())
+	if why == deadletter.QueueFull {
+		o.tellDropped(w.Len())
+	}
 	w.k.release()
+}
+
+func (o *Outlet) tellDropped(n int) {
+	if o.dropped != nil {
+		o.dropped(n)
+	}
 }
 
 // Refusal is the error of a Sender whose receiver does not want the message.
@@ -178,6 +202,7 @@ func (o *Outlet) failedLocked(err error) Verdict {
 		return Refused
 	case code == status.TooLarge || code == status.InvalidArgument:
 		o.tally.Drop(deadletter.TooLarge)
+		o.tellDropped(1)
 		o.queue.Miss(1)
 		return Queued
 	}

@@ -8,7 +8,7 @@ package layers
 //	L6  daemon
 //	L5  bridge  bridge/*  gateway/*  supervise  dashboard
 //	L4  . (the facade, which can serve a hub)  hub  hub/hubtest
-//	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/outlet
+//	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/outlet  hub/bulletin
 //	L2  session  service
 //	L1  codec  codec/*  transport  transport/*  auth  jsonschema  jsonschema/*  telemetry  telemetry/*
 //	L0  endpoint  status  subject  operation  wire  internal/*
@@ -47,6 +47,8 @@ var table = []row{
 	{layer: 3, path: "hub/guard", never: hubNever, noStd: pureStd},
 	{layer: 3, path: "hub/deadletter", never: hubNever, noStd: pureStd},
 	{layer: 3, path: "hub/schema", never: hubNever, noStd: pureStd},
+	// What the hub itself has to say, and the goroutine that says it.
+	{layer: 3, path: "hub/bulletin", never: hubNever, noStd: pureStd},
 	// What waits before a receiver: the queues of deadletter, under a lock.
 	{layer: 3, path: "hub/outlet", also: []string{"hub/deadletter"}, never: hubNever, noStd: pureStd},
 
