@@ -26,6 +26,7 @@ type Admission struct {
 
 	mu       sync.Mutex
 	reserved string // "" if nothing is
+	user     *user  // whose session is counted with the reservation
 	released bool
 
 	once   sync.Once
@@ -71,7 +72,7 @@ func (a *Admission) Release() {
 	a.reserved, a.released = "", true
 	a.mu.Unlock()
 	if id != "" {
-		a.h.unreserve(id)
+		a.h.unreserve(id, a.user)
 	}
 }
 
@@ -92,7 +93,7 @@ func (a *Admission) attach(s *session.Session) (*Member, error) {
 	if !ok {
 		return nil, &status.Error{Code: status.FailedPrecondition, Message: "the session was not admitted by this Admission, or that was released"}
 	}
-	m := newMember(a.h, s)
+	m := newMember(a.h, s, a.user)
 	if err := m.enter(); err != nil {
 		return nil, err
 	}
@@ -114,18 +115,19 @@ func (a *Admission) admit(p *session.Peer) (string, error) {
 		return "", err
 	}
 	a.h.fence(p)
-	id, err := a.h.reserve(p.ID)
+	id, u, err := a.h.reserve(p.ID, p.Identity.Name)
 	if err != nil {
+		a.h.refused(p.ID, p.Identity.Name, err)
 		return "", err
 	}
 	a.mu.Lock()
 	late := a.released
 	if !late {
-		a.reserved = id
+		a.reserved, a.user = id, u
 	}
 	a.mu.Unlock()
 	if late {
-		a.h.unreserve(id)
+		a.h.unreserve(id, u)
 		return "", &status.Error{Code: status.Unavailable, Message: "the hub takes no session any more"}
 	}
 	return id, nil
@@ -149,15 +151,19 @@ func (h *Hub) fence(p *session.Peer) {
 	old.s.CloseWith(&status.Error{Code: status.Evicted, Message: "a newer session of the same client took its place"})
 }
 
-// reserve makes an id nobody else's.
-func (h *Hub) reserve(id string) (string, error) {
+// reserve makes an id nobody else's, and counts a session of the user.
+func (h *Hub) reserve(id, name string) (string, *user, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closing != nil {
-		return "", h.closing
+		return "", nil, h.closing
 	}
 	if _, taken := h.members[id]; taken && id != "" {
-		return "", status.Errorf(status.AlreadyExists, "member id %q is taken: choose another, or none", id)
+		return "", nil, status.Errorf(status.AlreadyExists, "member id %q is taken: choose another, or none", id)
+	}
+	u, err := h.seatLocked(name)
+	if err != nil {
+		return "", nil, err
 	}
 	for id == "" {
 		id = "m-" + directory.RandomName(6)
@@ -166,12 +172,13 @@ func (h *Hub) reserve(id string) (string, error) {
 		}
 	}
 	h.members[id] = nil
-	return id, nil
+	return id, u, nil
 }
 
 // unreserve frees an id that nobody has attached to.
-func (h *Hub) unreserve(id string) {
+func (h *Hub) unreserve(id string, u *user) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.members, id)
+	h.unseatLocked(u)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/plexus-ipc/plexus/hub/schema"
 	"github.com/plexus-ipc/plexus/session"
@@ -55,7 +56,7 @@ func (r *caller) Call(c *session.Call) {
 		var err error
 		old := o
 		if o, err = r.m.hub.find(r.bind); err != nil {
-			c.Fail(err)
+			c.Fail(r.m.hub.count.fail(err))
 			return
 		}
 		if old != nil && old.m == o.m && o.room != nil {
@@ -63,11 +64,15 @@ func (r *caller) Call(c *session.Call) {
 		}
 		r.offer.Store(o)
 	}
+	if err := r.m.mayCall(); err != nil {
+		c.Fail(r.m.hub.count.fail(err))
+		return
+	}
 	r.m.hub.count.calls.Add(1)
 	if checks := o.checks.Load(); checks != nil {
 		c.MakePrivate()
 		if err := r.m.misfit(checks.Request(c.Shape(), c.Codec, c.Payload)); err != nil {
-			c.Fail(err)
+			c.Fail(r.m.hub.count.fail(err))
 			return
 		}
 	}
@@ -147,6 +152,8 @@ type link struct {
 	id        uint32 // at the caller
 	callee    uint32 // at the provider, if running
 	offer     *offer
+	calls     uint64             // so far
+	began     time.Time          // of the call; zero if it is not timed
 	stop      context.CancelFunc // ends the wait for room in the provider's outbox; nil if there is none
 }
 
@@ -178,7 +185,7 @@ func (m *Member) unary(c *session.Call, o *offer) {
 	callee, err := l.start(c)
 	if err != nil {
 		if l.finish(id) {
-			m.s.Refuse(id, o.unreached(err))
+			m.s.Refuse(id, m.hub.count.fail(o.unreached(err)))
 			c.FlushAfter(m.s)
 		}
 		return
@@ -239,6 +246,10 @@ func (l *link) begin(id uint32, o *offer) bool {
 	}
 	l.busy, l.running, l.cancelled = true, false, false
 	l.id, l.offer, l.stop = id, o, nil
+	l.began = time.Time{}
+	if l.calls++; l.calls%sampled == 1 {
+		l.began = l.m.hub.cfg.Now()
+	}
 	return true
 }
 
@@ -289,20 +300,23 @@ func (l *link) Item(*session.Frame) {}
 // Final implements session.Sink.
 func (l *link) Final(f *session.Frame, err error) {
 	l.mu.Lock()
-	id, o, busy := l.id, l.offer, l.busy
+	id, o, busy, began := l.id, l.offer, l.busy, l.began
 	l.busy = false
 	l.mu.Unlock()
 	if !busy {
 		return
 	}
-	to := l.m.s
+	to, count := l.m.s, &l.m.hub.count
+	if !began.IsZero() {
+		count.latency.add(l.m.hub.cfg.Now().Sub(began))
+	}
 	if err != nil {
-		to.Refuse(id, o.lost(err))
+		to.Refuse(id, count.fail(o.lost(err)))
 		to.FlushNow()
 		return
 	}
 	if bad := o.misfit(f); bad != nil {
-		to.Refuse(id, bad)
+		to.Refuse(id, count.fail(bad))
 		to.FlushNow()
 		return
 	}

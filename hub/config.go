@@ -10,6 +10,7 @@ import (
 	"github.com/plexus-ipc/plexus/hub/directory"
 	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/hub/outlet"
+	"github.com/plexus-ipc/plexus/hub/quota"
 	"github.com/plexus-ipc/plexus/hub/schema"
 )
 
@@ -34,6 +35,8 @@ const (
 	DefaultMaxFeeds    = 4096
 	DefaultMaxMetadata = 4 << 10
 	DefaultMaxSchemas  = 4 << 20
+	DefaultMaxOffers   = 16 << 10
+	DefaultMaxQueued   = 64 << 20
 )
 
 // Config describes a Hub. The zero value is useful. It is copied by New.
@@ -69,6 +72,14 @@ type Config struct {
 	MaxChannelsPerMember int
 	// MaxSubscriptionsPerMember is how many subscriptions and watches a member may have.
 	MaxSubscriptionsPerMember int
+	// MaxMethodsPerMember and MaxTopicsPerMember are how many a member may provide and
+	// declare, in all channels together.
+	MaxMethodsPerMember, MaxTopicsPerMember int
+	// MaxQueuedPerMember bounds the bytes that wait at the hub for one member, in all its
+	// queues together; what is more is dropped as if its queue were full.
+	MaxQueuedPerMember int
+	// PerUser bounds what the sessions of one user have together. The zero value does not.
+	PerUser quota.Bounds
 	// MaxMetadata is how many bytes a member's product, and the keys and values of its
 	// metadata, may have together.
 	MaxMetadata int
@@ -120,7 +131,8 @@ func (c Config) withDefaults() Config {
 		{&c.MaxChannels, DefaultMaxChannels}, {&c.MaxMembersPerChannel, DefaultMaxMembers},
 		{&c.MaxNamesPerChannel, DefaultMaxNames}, {&c.MaxChannelsPerMember, DefaultMaxPlaces},
 		{&c.MaxSubscriptionsPerMember, DefaultMaxFeeds}, {&c.MaxMetadata, DefaultMaxMetadata},
-		{&c.MaxSchemasPerMember, DefaultMaxSchemas},
+		{&c.MaxSchemasPerMember, DefaultMaxSchemas}, {&c.MaxQueuedPerMember, DefaultMaxQueued},
+		{&c.MaxMethodsPerMember, DefaultMaxOffers}, {&c.MaxTopicsPerMember, DefaultMaxOffers},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -21,9 +21,12 @@
 //	event.go      events and broadcasts              publish.go    publications
 //	subscribe.go  who takes publications             stats.go      counters
 //	operation.go  the methods of channel "$"         check.go      what does not fit its schema
+//	system.go     what the hub itself publishes      limits.go     who may have how much
+//	admin.go      what administrators do
 //
 // The pure parts are packages: directory (who is there), guard (may he), deadletter (what
-// if not), schema (is it well formed). What waits before a receiver is in package outlet.
+// if not), schema (is it well formed), quota (how much of it). What waits before a receiver
+// is in package outlet, what the hub has to say itself in bulletin.
 //
 // The data plane takes no lock that all members share: a route remembers where it leads
 // and looks again, under the hub's lock, only when that has gone. The lock is never held
@@ -32,4 +35,7 @@
 //
 // Membership is for those who offer something or want to be counted: calling, sending,
 // broadcasting and subscribing need none.
+//
+// package size: members, routes and tables have one lock and one life; what needs neither is
+// in the packages below.
 package hub

@@ -41,7 +41,7 @@ func (m *Member) emitter(b wire.Bind) *emitter {
 	}
 	e := &emitter{m: m, r: m.s.Route(b)}
 	cfg := m.hub.cfg.outlet(e, &m.hub.count.events, 0, operation.DropOldest)
-	cfg.Ready = true
+	cfg.Ready, cfg.Account = true, &m.queued
 	e.losses.of = operation.Event{Channel: b.Channel, Member: m.id, Name: b.Name}
 	cfg.Dropped = func(n int) { e.losses.add(m.hub, n) }
 	e.out = outlet.New(cfg)

@@ -31,10 +31,12 @@ type Hub struct {
 	closing *status.Error
 	dir     *directory.Directory[*Member]
 	members map[string]*Member // nil for an id that is only reserved
+	users   map[string]*user
 	offers  map[place]*offer
 	topics  map[place]*topic
 	rooms   map[string]*room
 	feeds   int // open, of all members
+	gone    carried
 }
 
 // place is where a method or topic is.
@@ -62,7 +64,7 @@ func New(cfg Config) *Hub {
 			Names: cfg.MaxNamesPerChannel, Places: cfg.MaxChannelsPerMember,
 			Terms: cfg.MaxSchemasPerMember,
 		}),
-		members: make(map[string]*Member), offers: make(map[place]*offer),
+		members: make(map[string]*Member), users: make(map[string]*user), offers: make(map[place]*offer),
 		topics: make(map[place]*topic), rooms: make(map[string]*room),
 	}
 }

@@ -5,6 +5,7 @@ package hub
 import (
 	"sync"
 
+	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
@@ -17,6 +18,8 @@ type Member struct {
 	s      *session.Session
 	id     string
 	number uint64 // what the source field of its messages says
+	user   *user
+	queued outlet.Account // bytes that wait for it at the hub
 
 	// guarded by hub.mu
 	ended      bool
@@ -28,8 +31,11 @@ type Member struct {
 	emitters map[wire.Bind]*emitter
 }
 
-func newMember(h *Hub, s *session.Session) *Member {
-	return &Member{hub: h, s: s, id: s.Peer().ID, number: h.names.Add(s.Peer().ID), feeds: make(map[*feed]struct{})}
+func newMember(h *Hub, s *session.Session, u *user) *Member {
+	return &Member{
+		hub: h, s: s, id: s.Peer().ID, number: h.names.Add(s.Peer().ID), feeds: make(map[*feed]struct{}),
+		user: u, queued: outlet.Account{Limit: h.cfg.MaxQueuedPerMember, Within: &u.queued},
+	}
 }
 
 // ID returns the member's id, which is unique in the hub as long as the member is in it.
@@ -45,8 +51,11 @@ func (m *Member) enter() error {
 	closing := h.closing
 	if closing == nil {
 		h.members[m.id] = m
+		m.joinUserLocked(true)
+		h.count.sessions.Add(1)
 	} else {
 		delete(h.members, m.id)
+		h.unseatLocked(m.user)
 	}
 	h.mu.Unlock()
 	if closing != nil {
@@ -68,6 +77,10 @@ func (m *Member) leave(cause error) {
 	h.mu.Lock()
 	m.ended = true
 	delete(h.members, m.id)
+	carried := m.s.Stats()
+	h.gone.add(&carried)
+	m.joinUserLocked(false)
+	h.unseatLocked(m.user)
 	h.applyLocked(h.dir.Remove(m, reason.Message), nil, &after)
 	for f := range m.feeds {
 		h.removeFeedLocked(f, reason, &after)

@@ -46,7 +46,8 @@ var operations = map[string]func(*Member, *session.Call){
 	operation.Members: answer((*Member).list), operation.Kick: answer((*Member).kick),
 	operation.Channels: look((*directory.Directory[*Member]).List), operation.Explore: look((*directory.Directory[*Member]).Explore),
 	operation.Status: answer(func(m *Member, _ operation.Empty) (operation.HubStatus, error) { return m.hub.Status(), nil }),
-	operation.Stop:   answer((*Member).stopHub),
+	operation.Stop:   answer((*Member).stopHub), operation.Tell: answer((*Member).tell),
+	operation.Stats: answer(func(m *Member, _ operation.Empty) (operation.HubStats, error) { return m.hub.Stats(), nil }),
 }
 
 // answer makes an operation of a function from its request to its answer.
@@ -86,6 +87,9 @@ func decode(c *session.Call, in any, shape wire.Shape) error {
 
 func (m *Member) join(in operation.Place) (out operation.Joined, err error) {
 	err = m.change(nil, func(d *directory.Directory[*Member], now time.Time) ([]change, error) {
+		if err := m.mayJoinLocked(d, in.Channel); err != nil {
+			return nil, err
+		}
 		changes, err := d.Join(in.Channel, m, now)
 		if c := d.Channel(in.Channel); err == nil {
 			members, _, _ := c.Counts()
@@ -110,6 +114,9 @@ func (m *Member) provide(in operation.Offer) (out operation.Empty, err error) {
 	m.unchecked(warning)
 	terms := directory.Terms{Shape: in.Shape, Input: string(in.Input), Output: string(in.Output)}
 	return out, m.change(nil, func(d *directory.Directory[*Member], now time.Time) ([]change, error) {
+		if err := m.mayOfferLocked(d, in.Channel, in.Method, false); err != nil {
+			return nil, err
+		}
 		return d.Provide(in.Channel, in.Method, terms, m, now)
 	}, func() { m.hub.offers[place{in.Channel, in.Method}].checks.Store(checks) })
 }
@@ -128,6 +135,9 @@ func (m *Member) declare(in operation.Topic) (out operation.Empty, err error) {
 	m.unchecked(warning)
 	var own bool
 	return out, m.change(nil, func(d *directory.Directory[*Member], now time.Time) (_ []change, err error) {
+		if err := m.mayOfferLocked(d, in.Channel, in.Name, true); err != nil {
+			return nil, err
+		}
 		var changes []change
 		changes, own, err = d.Declare(in.Channel, in.Name, in.Shared, directory.Terms{Input: string(in.Schema)}, m, now)
 		return changes, err
@@ -141,18 +151,6 @@ func (m *Member) declare(in operation.Topic) (out operation.Empty, err error) {
 func (m *Member) retract(in operation.Topic) (out operation.Empty, err error) {
 	return out, m.change(nil, func(d *directory.Directory[*Member], _ time.Time) ([]change, error) {
 		return d.Retract(in.Channel, in.Name, m)
-	})
-}
-
-// kick is done by the owner; whom it hits learns the reason from what ends.
-func (m *Member) kick(in operation.Eviction) (out operation.Empty, err error) {
-	why := guard.Eviction(m.id, in.Reason)
-	return out, m.change(&status.Error{Code: status.Evicted, Message: why}, func(d *directory.Directory[*Member], _ time.Time) ([]change, error) {
-		whom := m.hub.members[in.Member]
-		if whom == nil {
-			return nil, status.Errorf(status.NotFound, "there is no member %q", in.Member)
-		}
-		return d.Kick(in.Channel, m, whom, why)
 	})
 }
 

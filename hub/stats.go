@@ -8,6 +8,8 @@ import (
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
 )
 
 // counters are the hub's. Each is only ever added to, queued excepted.
@@ -15,6 +17,10 @@ type counters struct {
 	calls     atomic.Uint64
 	published atomic.Uint64
 	malformed atomic.Uint64
+	limits    atomic.Uint64               // refusals because of one
+	sessions  atomic.Uint64               // that ever were
+	failed    [status.Count]atomic.Uint64 // calls, by code
+	latency   histogram
 
 	publications deadletter.Tally // Undeclared and Misrouted count messages that were never offered
 	events       deadletter.Tally // and Nobody here
@@ -47,6 +53,57 @@ func (h *Hub) Status() operation.HubStatus {
 			s.Sessions++
 		}
 	}
+	s.Channels, s.Methods, s.Topics, s.Subscriptions = h.dir.Len(), len(h.offers), len(h.topics), h.feeds
+	return s
+}
+
+// fail counts a call that failed, and returns why it did.
+func (c *counters) fail(err error) error {
+	c.failed[min(int(status.CodeOf(err)), status.Count-1)].Add(1)
+	return err
+}
+
+// carried is what sessions have carried that are over.
+type carried struct{ sent, received operation.Traffic }
+
+func (t *carried) add(s *session.Stats) {
+	t.sent.Frames += s.Sent
+	t.sent.Bytes += s.SentBytes
+	t.received.Frames += s.Received
+	t.received.Bytes += s.RecvBytes
+}
+
+// Stats returns a snapshot of all counts. They are read one after the other while the hub goes
+// on, so that sums agree only when it is at rest.
+func (h *Hub) Stats() operation.HubStats {
+	c := &h.count
+	s := operation.HubStats{
+		ID: h.cfg.ID, Uptime: h.cfg.Now().Sub(h.began).Seconds(), SessionsTotal: c.sessions.Load(),
+		Published: c.published.Load(), Malformed: c.malformed.Load(), Limits: c.limits.Load(),
+		Calls:  operation.CallStats{Routed: c.calls.Load(), Failed: make(map[string]uint64), Latency: c.latency.snapshot()},
+		Events: c.events.Snapshot(), Publications: c.publications.Snapshot(), Notices: c.notices.Snapshot(), Bulletins: c.bulletins.Snapshot(),
+	}
+	for code := range c.failed {
+		if n := c.failed[code].Load(); n > 0 {
+			s.Calls.Failed[status.Code(code).String()] = n
+		}
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	all := h.gone
+	for _, m := range h.members {
+		if m == nil {
+			continue
+		}
+		x := m.s.Stats()
+		all.add(&x)
+		s.Sessions++
+		s.Calls.Open += x.Inbound
+		s.QueuedBytes += m.queued.Used()
+		s.OutboxBytes += x.Queued
+		s.MaxOutboxBytes = max(s.MaxOutboxBytes, x.Queued)
+	}
+	s.Received, s.Sent, s.Users = all.received, all.sent, len(h.users)
 	s.Channels, s.Methods, s.Topics, s.Subscriptions = h.dir.Len(), len(h.offers), len(h.topics), h.feeds
 	return s
 }

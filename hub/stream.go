@@ -256,7 +256,7 @@ func (r *relay) finishLocked(end *final) {
 	r.over, r.final = true, nil
 	r.up.Queue, r.down.Queue = nil, nil
 	if end.err != nil {
-		r.m.s.Refuse(r.id, end.err)
+		r.m.s.Refuse(r.id, r.m.hub.count.fail(end.err))
 	} else {
 		r.m.s.Answer(r.id, end.m)
 	}

@@ -73,6 +73,7 @@ func (m *Member) subscribe(c *session.Call) {
 	}
 	f := &feed{m: m, channel: in.Channel, pattern: in.Pattern}
 	cfg := m.hub.cfg.outlet(f, &m.hub.count.publications, in.Queue, in.Policy)
+	cfg.Account = &m.queued
 	cfg.Gapped = func(n uint64) session.Message {
 		f.losses.flush(m.hub)
 		return bodyOf(operation.Confirmation{Effective: true, Dropped: n})
@@ -105,6 +106,7 @@ func (m *Member) watch(c *session.Call) {
 	}
 	f := &feed{m: m, channel: in.Channel}
 	cfg := m.hub.cfg.outlet(f, &m.hub.count.notices, 0, operation.DropOldest)
+	cfg.Account = &m.queued
 	cfg.Gapped = func(n uint64) session.Message {
 		return bodyOf(operation.Notice{Type: operation.NoticeGap, Channel: in.Channel, Member: m.id, Dropped: n})
 	}
@@ -126,6 +128,7 @@ func (m *Member) open(c *session.Call, f *feed) {
 	m.hub.mu.Unlock()
 	after.run()
 	if err != nil {
+		m.hub.refused(m.id, m.user.name, err)
 		c.Fail(err)
 		return
 	}

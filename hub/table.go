@@ -8,6 +8,7 @@ import (
 
 	"github.com/plexus-ipc/plexus/hub/directory"
 	"github.com/plexus-ipc/plexus/hub/outlet"
+	"github.com/plexus-ipc/plexus/hub/quota"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
@@ -99,6 +100,9 @@ func (m *Member) change(cause *status.Error, f func(d *directory.Directory[*Memb
 	}
 	h.mu.Unlock()
 	after.run()
+	if err != nil {
+		h.refused(m.id, m.user.name, err)
+	}
 	return err
 }
 
@@ -231,8 +235,8 @@ func (h *Hub) addFeedLocked(f *feed, after *aftermath) (topics int, err error) {
 	if err := f.m.aliveLocked(); err != nil {
 		return 0, err
 	}
-	if n := len(f.m.feeds); n >= h.cfg.MaxSubscriptionsPerMember {
-		return 0, status.Errorf(status.LimitExceeded, "a member may have %d subscriptions and watches", n)
+	if err := f.m.mayLocked(quota.Subscriptions, h.cfg.MaxSubscriptionsPerMember, h.cfg.PerUser.Subscriptions); err != nil {
+		return 0, err
 	}
 	f.m.feeds[f] = struct{}{}
 	h.feeds++

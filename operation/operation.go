@@ -28,7 +28,9 @@ const (
 	Members   = "members"   // Place -> MemberList
 	Explore   = "explore"   // Query -> Exploration: what a channel offers
 	Channels  = "channels"  // Empty -> ChannelList
-	Kick      = "kick"      // Eviction -> Empty: the owner removes a member
+	Kick      = "kick"      // Eviction -> Empty: the owner, or an administrator, removes a member
+	Tell      = "tell"      // Message -> Empty: an administrator writes to any session
+	Stats     = "stats"     // Empty -> HubStats
 	Status    = "status"    // Empty -> HubStatus
 	Stop      = "stop"      // StopRequest -> Empty: end the hub; only where it is allowed
 )
@@ -183,7 +185,8 @@ type TopicInfo struct {
 	Schema    json.RawMessage `json:"schema,omitempty"` // see Topic
 }
 
-// Eviction names a member to remove from a channel.
+// Eviction names a member to remove from a channel; from the hub, if that is "", which is
+// for administrators.
 type Eviction struct {
 	Channel string `json:"channel"`
 	Member  string `json:"member"`

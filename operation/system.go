@@ -2,7 +2,10 @@
 
 package operation
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // What the hub itself publishes on Channel, for those who may read it. A topic is a class and
 // a type, such as "events.join"; payloads are JSON: a LogLine, a Fault or an Event. Nobody
@@ -79,4 +82,12 @@ type Limit struct {
 	Of    string `json:"of,omitempty"` // which of them, such as "uid:1000"
 	Usage int    `json:"usage"`        // how much is used
 	Bound int    `json:"bound"`        // and how much may be
+}
+
+// Message is an event for one session, whatever channels it is in: it gets it on Channel, from
+// the hub.
+type Message struct {
+	Member  string          `json:"member"`
+	Name    string          `json:"name"`
+	Payload json.RawMessage `json:"payload,omitempty"` // one JSON value
 }

@@ -209,7 +209,7 @@ func (s *Server) ServeConn(conn transport.Conn, trusted bool) error {
 	base := s.cfg.Session
 	base.Heartbeat = 0
 	if trusted {
-		base.Auth, base.AuthFor, base.Throttle = auth.Chain{}, nil, nil
+		base.Auth, base.AuthFor, base.Throttle = auth.Chain{Mechanisms: []auth.Mechanism{auth.Within()}}, nil, nil
 	}
 	return s.shake(conn, base, s.cfg.One)
 }
@@ -287,7 +287,7 @@ func (s *Server) takePlace(one bool) error {
 		return &status.Error{Code: status.Busy, Message: "this endpoint serves one peer and has one"}
 	}
 	if n >= s.cfg.MaxSessions {
-		return status.Errorf(status.LimitExceeded, "%d sessions are open, no more are allowed", n)
+		return s.full(n)
 	}
 	s.admitted++
 	return nil

@@ -15,6 +15,7 @@ type inbox struct {
 	buf *transport.Buffer // nil: nothing waits
 	at  int               // where the next frame begins
 	n   uint64            // frames taken since the last count
+	sum uint64            // and their bytes
 }
 
 // put takes over b, which holds whole frames, at least one.
@@ -35,6 +36,7 @@ func (in *inbox) peek() []byte {
 func (in *inbox) skip(n int) {
 	in.at += n
 	in.n++
+	in.sum += uint64(n)
 }
 
 // more reports whether another frame waits.
@@ -54,6 +56,7 @@ func (in *inbox) next() *transport.Buffer {
 	if n == b.Len() {
 		in.buf = nil
 		in.n++
+		in.sum += uint64(n)
 		return b
 	}
 	v := b.View(in.at, in.at+n)
@@ -89,7 +92,8 @@ func (s *Session) frameReady() bool {
 func (s *Session) countReceived() {
 	if s.inbox.n > 0 {
 		s.received.Add(s.inbox.n)
-		s.inbox.n = 0
+		s.receivedBytes.Add(s.inbox.sum)
+		s.inbox.n, s.inbox.sum = 0, 0
 	}
 }
 

@@ -49,6 +49,7 @@ type outbox struct {
 	leaving bool           // closed, but what waits may still be written
 	broken  bool           // sending has failed
 	frames  uint64         // appended so far
+	bytes   uint64         // of them
 	long    uint64         // bytes of long messages that are being sent fragment by fragment
 	freed   chan struct{}  // closed when such a message has ended, or a number may be had; nil if nobody waits
 	room    chan struct{}  // closed when the outbox falls below lowWater; nil if nobody waits
@@ -131,7 +132,7 @@ func (s *Session) appendLocked(h wire.Header, ext, payload []byte) {
 	if o.closed {
 		return
 	}
-	flags := h.Flags
+	flags, before := h.Flags, len(o.buf)
 	for len(payload) > fragmentSize {
 		h.Flags = flags&^wire.FlagEnd | wire.FlagMore
 		o.buf = wire.AppendFrame(o.buf, h, ext, payload[:fragmentSize])
@@ -143,6 +144,7 @@ func (s *Session) appendLocked(h wire.Header, ext, payload []byte) {
 		o.urgent = true
 	}
 	o.frames++
+	o.bytes += uint64(len(o.buf) - before)
 	s.appendedLocked()
 }
 

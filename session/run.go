@@ -142,6 +142,7 @@ func (s *Session) appendRunLocked(r Run, h wire.Header) {
 		at += wire.Redirect(o.buf[at:], &h)
 	}
 	o.frames += uint64(r.n)
+	o.bytes += uint64(len(r.b))
 	s.appendedLocked()
 }
 

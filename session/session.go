@@ -70,11 +70,12 @@ type Session struct {
 
 	flushedBy atomic.Pointer[Session] // in whose dirty list it is; of the last that added it
 
-	watched  atomic.Bool // in the Keeper's care
-	ended    atomic.Bool // done is closed
-	draining atomic.Bool // no new calls: the peer goes away, or we do
-	received atomic.Uint64
-	dropped  atomic.Uint64
+	watched       atomic.Bool // in the Keeper's care
+	ended         atomic.Bool // done is closed
+	draining      atomic.Bool // no new calls: the peer goes away, or we do
+	received      atomic.Uint64
+	receivedBytes atomic.Uint64
+	dropped       atomic.Uint64
 
 	pings   pings
 	sources sources
@@ -313,7 +314,8 @@ func (s *Session) Drain(ctx context.Context) (cut int, err error) {
 
 // Stats are counts of a session since it began.
 type Stats struct {
-	Sent, Received, Dropped uint64 // frames
+	Sent, Received, Dropped uint64 // frames; a message that was sent in several is one
+	SentBytes, RecvBytes    uint64 // with headers, as they are before a transport adds its own
 	Pending, Inbound        int    // calls begun here and by the peer that have no answer yet
 	Queued                  int    // bytes in the outbox
 }
@@ -321,10 +323,11 @@ type Stats struct {
 // Stats returns the session's counts.
 func (s *Session) Stats() Stats {
 	s.out.mu.Lock()
-	queued, sent := s.out.sizeLocked(), s.out.frames
+	queued, sent, bytes := s.out.sizeLocked(), s.out.frames, s.out.bytes
 	s.out.mu.Unlock()
 	return Stats{
 		Sent: sent, Received: s.received.Load(), Dropped: s.dropped.Load(),
+		SentBytes: bytes, RecvBytes: s.receivedBytes.Load(),
 		Pending: int(s.calls.pending.Load()), Inbound: s.in.open(), Queued: queued,
 	}
 }

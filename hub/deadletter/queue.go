@@ -47,6 +47,9 @@ type entry[T any] struct {
 // Len returns how many messages wait.
 func (q *Queue[T]) Len() int { return q.n }
 
+// Size returns the bytes of what waits.
+func (q *Queue[T]) Size() int { return q.size }
+
 // Push adds a piece. What has to go for it, or is not added of it, is given to dropped; over
 // says that the policy is to end the receiver.
 func (q *Queue[T]) Push(item T, dropped func(T)) (over bool) {

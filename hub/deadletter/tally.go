@@ -2,7 +2,11 @@
 
 package deadletter
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/plexus-ipc/plexus/operation"
+)
 
 // Reason says why a message was dropped.
 type Reason int
@@ -45,4 +49,13 @@ func (t *Tally) Report(prefix string, to map[string]uint64) {
 			to[prefix+names[r]] = n
 		}
 	}
+}
+
+// Snapshot returns the counts.
+func (t *Tally) Snapshot() operation.MessageStats {
+	s := operation.MessageStats{
+		Offered: t.Offered.Load(), Delivered: t.Delivered.Load(), Queued: uint64(max(t.Queued.Load(), 0)), Dropped: make(map[string]uint64),
+	}
+	t.Report("", s.Dropped)
+	return s
 }

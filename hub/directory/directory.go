@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plexus-ipc/plexus/hub/quota"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
@@ -97,11 +98,14 @@ func (d *Directory[M]) mayJoin(channel string, m M) error {
 	case c != nil && c.seats[m] != nil:
 		return nil
 	case len(d.places[m]) >= d.rules.Places:
-		return status.Errorf(status.LimitExceeded, "a member may be in %d channels, and %s is: leave one first", d.rules.Places, m.ID())
+		return quota.Exceeded(operation.Limit{Name: quota.Channels, Scope: quota.ByMember, Of: m.ID(), Usage: len(d.places[m]), Bound: d.rules.Places},
+			"a member may be in %d channels, and %s is: leave one first", d.rules.Places, m.ID())
 	case c == nil && len(d.channels) >= d.rules.Channels:
-		return status.Errorf(status.LimitExceeded, "the hub has %d channels and takes no more", len(d.channels))
+		return quota.Exceeded(operation.Limit{Name: quota.Channels, Scope: quota.ByHub, Usage: len(d.channels), Bound: d.rules.Channels},
+			"the hub has %d channels and takes no more", len(d.channels))
 	case c != nil && len(c.seats) >= d.rules.Members:
-		return status.Errorf(status.LimitExceeded, "channel %s has %d members and takes no more", channel, len(c.seats))
+		return quota.Exceeded(operation.Limit{Name: quota.Members, Scope: quota.ByChannel, Of: channel, Usage: len(c.seats), Bound: d.rules.Members},
+			"channel %s has %d members and takes no more", channel, len(c.seats))
 	}
 	return nil
 }
@@ -220,6 +224,16 @@ func (d *Directory[M]) Len() int { return len(d.channels) }
 
 // Has reports whether m is in a channel.
 func (d *Directory[M]) Has(channel string, m M) bool { return d.places[m][channel] != nil }
+
+// Usage returns how many channels m is in, and how many methods and topics it offers there.
+func (d *Directory[M]) Usage(m M) (channels, methods, topics int) {
+	for _, c := range d.places[m] {
+		s := c.seats[m]
+		methods += len(s.methods)
+		topics += len(s.topics)
+	}
+	return len(d.places[m]), methods, topics
+}
 
 // In returns the names of the channels that m is in.
 func (d *Directory[M]) In(m M) []string { return slices.Sorted(maps.Keys(d.places[m])) }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plexus-ipc/plexus/hub/quota"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
 )
@@ -99,7 +101,8 @@ func (d *Directory[M]) Provide(channel, name string, terms Terms, m M, now time.
 		case x != nil && x.provider != m:
 			return nil, status.Errorf(status.AlreadyExists, "%s/%s is provided by %s already: it has to withdraw first", channel, name, x.provider.ID())
 		case x == nil && len(c.methods) >= d.rules.Names:
-			return nil, status.Errorf(status.LimitExceeded, "channel %s has %d methods and takes no more", channel, len(c.methods))
+			return nil, quota.Exceeded(operation.Limit{Name: quota.Methods, Scope: quota.ByChannel, Of: channel, Usage: len(c.methods), Bound: d.rules.Names},
+				"channel %s has %d methods and takes no more", channel, len(c.methods))
 		case x != nil:
 			old = x.terms
 		}
@@ -122,7 +125,8 @@ func (d *Directory[M]) Provide(channel, name string, terms Terms, m M, now time.
 func (d *Directory[M]) charge(m M, bytes int) error {
 	n := d.said[m] + bytes
 	if bytes > 0 && n > d.rules.Terms {
-		return status.Errorf(status.LimitExceeded, "the schemas of %s would have %d bytes, the hub keeps %d of a member", m.ID(), n, d.rules.Terms)
+		return quota.Exceeded(operation.Limit{Name: quota.Schemas, Scope: quota.ByMember, Of: m.ID(), Usage: d.said[m], Bound: d.rules.Terms},
+			"the schemas of %s would have %d bytes, the hub keeps %d of a member", m.ID(), n, d.rules.Terms)
 	}
 	d.take(m, bytes)
 	return nil
@@ -212,7 +216,8 @@ func (d *Directory[M]) mayDeclare(c *Channel[M], name string, shared bool, terms
 	t := c.topics[name]
 	switch {
 	case t == nil && len(c.topics) >= d.rules.Names:
-		return status.Errorf(status.LimitExceeded, "channel %s has %d topics and takes no more", c.Name, len(c.topics))
+		return quota.Exceeded(operation.Limit{Name: quota.Topics, Scope: quota.ByChannel, Of: c.Name, Usage: len(c.topics), Bound: d.rules.Names},
+			"channel %s has %d topics and takes no more", c.Name, len(c.topics))
 	case t != nil && t.shared && shared && t.by != m && terms != (Terms{}) && terms != t.terms:
 		return status.Errorf(status.AlreadyExists, "topic %s of channel %s is declared with another schema by %s: declare it with the same, or none", name, c.Name, t.by.ID())
 	case t == nil || t.shared && shared:

@@ -10,6 +10,7 @@ package guard
 import (
 	"encoding/json"
 
+	"github.com/plexus-ipc/plexus/hub/quota"
 	"github.com/plexus-ipc/plexus/jsonschema"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
@@ -65,7 +66,8 @@ func Newcomer(id, product string, metadata map[string]string, maxMetadata int) e
 		size += len(k) + len(v)
 	}
 	if size > maxMetadata {
-		return status.Errorf(status.LimitExceeded, "product and metadata have %d bytes, the hub takes %d", size, maxMetadata)
+		return quota.Exceeded(operation.Limit{Name: quota.Metadata, Scope: quota.ByMember, Of: id, Usage: size, Bound: maxMetadata},
+			"product and metadata have %d bytes, the hub takes %d", size, maxMetadata)
 	}
 	if id == "" {
 		return nil
@@ -88,6 +90,19 @@ func Eviction(owner, reason string) string {
 		return "removed by the owner, " + owner
 	}
 	return "removed by the owner, " + owner + ": " + reason[:min(len(reason), 1024)]
+}
+
+// Removal words why an administrator removes somebody; nobody's name is that of the program
+// itself that the hub is in.
+func Removal(by, reason string) string {
+	why := "removed by the hub's administrator"
+	if by != "" {
+		why += ", " + by
+	}
+	if reason != "" {
+		why += ": " + reason[:min(len(reason), 1024)]
+	}
+	return why
 }
 
 // Subscription judges a request to subscribe and fills in the default policy.

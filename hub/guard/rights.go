@@ -4,7 +4,6 @@ package guard
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/status"
@@ -25,7 +24,7 @@ type Rights struct {
 
 // Administer returns why somebody may not remove members and write to them, or nil.
 func (r *Rights) Administer(id auth.Identity) error {
-	if within(id) || listed(r.Administrators, id) {
+	if id.Own() || listed(r.Administrators, id) {
 		return nil
 	}
 	return status.Errorf(status.PermissionDenied, "%s is no administrator of this hub: the user that it runs as is, and who is listed (--admin)", called(id))
@@ -33,16 +32,10 @@ func (r *Rights) Administer(id auth.Identity) error {
 
 // Read returns why somebody may not read what the hub publishes, or nil.
 func (r *Rights) Read(id auth.Identity) error {
-	if within(id) || listed(r.Administrators, id) || listed(r.Readers, id) {
+	if id.Own() || listed(r.Administrators, id) || listed(r.Readers, id) {
 		return nil
 	}
 	return status.Errorf(status.PermissionDenied, "%s may not read what the hub publishes: the user that it runs as may, and who is listed (--reader)", called(id))
-}
-
-// within reports whether somebody is the hub's own user, or in its process: the address is
-// what the transport says.
-func within(id auth.Identity) bool {
-	return id.Own() || strings.HasPrefix(id.RemoteAddress, "mem:")
 }
 
 func listed(names []string, id auth.Identity) bool {

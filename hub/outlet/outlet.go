@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -44,6 +45,9 @@ type Config struct {
 	// Limit, Bytes and Policy bound the queue, see deadletter.Queue.
 	Limit, Bytes int
 	Policy       string
+	// Account, if not nil, bounds the bytes of several queues together; what is too much for it
+	// is treated as what is too much for the queue.
+	Account *Account
 	// Gapped makes an item that tells the receiver of n messages that are missing; nil:
 	// Pump returns how many.
 	Gapped func(n uint64) session.Message
@@ -60,9 +64,12 @@ type Outlet struct {
 	tally   *deadletter.Tally
 	gapped  func(n uint64) session.Message
 	dropped func(n int)
+	account *Account
+	bytes   int // what queue.Bytes is if the account allows it
 
 	mu      sync.Mutex
 	queue   deadletter.Queue[waiting]
+	charged int    // what the account counts of the queue
 	told    uint64 // gaps that Pump has still to return
 	ready   bool   // the receiver may get messages
 	blocked bool   // until the receiver has credit and room again
@@ -73,6 +80,7 @@ type Outlet struct {
 func New(c Config) *Outlet {
 	return &Outlet{
 		to: c.To, tally: c.Tally, gapped: c.Gapped, dropped: c.Dropped, ready: c.Ready,
+		account: c.Account, bytes: c.Bytes,
 		queue: deadletter.Queue[waiting]{Limit: c.Limit, Bytes: c.Bytes, Policy: c.Policy},
 	}
 }
@@ -159,7 +167,17 @@ func (o *Outlet) Miss(n uint64) {
 // queueLocked puts messages into the queue, as far as the policy lets it.
 func (o *Outlet) queueLocked(w waiting) Verdict {
 	o.tally.Queued.Add(int64(w.Len()))
-	if o.queue.Push(w, o.dropQueued) {
+	if !o.squeezeLocked(w.Size()) {
+		o.queue.Lose(uint64(w.Len()))
+		o.dropQueued(w)
+		if o.queue.Policy == operation.Disconnect {
+			return Overflown
+		}
+		return Queued
+	}
+	over := o.queue.Push(w, o.dropQueued)
+	o.settleLocked()
+	if over {
 		return Overflown
 	}
 	return Queued
@@ -234,6 +252,7 @@ func (o *Outlet) Pump() (gap uint64) {
 
 func (o *Outlet) pumpLocked() {
 	o.blocked = false
+	defer o.settleLocked()
 	for o.ready && !o.closed {
 		w, gap, more := o.queue.Peek()
 		if *gap > 0 && !o.tellLocked(gap) || !more {
@@ -306,4 +325,5 @@ func (o *Outlet) closeLocked() {
 		o.queue.Take(w.Len())
 		o.discard(w, deadletter.Closed)
 	}
+	o.settleLocked()
 }

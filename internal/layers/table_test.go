@@ -8,7 +8,7 @@ package layers
 //	L6  daemon
 //	L5  bridge  bridge/*  gateway/*  supervise  dashboard
 //	L4  . (the facade, which can serve a hub)  hub  hub/hubtest
-//	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/outlet  hub/bulletin
+//	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/outlet  hub/bulletin  hub/quota
 //	L2  session  service
 //	L1  codec  codec/*  transport  transport/*  auth  jsonschema  jsonschema/*  telemetry  telemetry/*
 //	L0  endpoint  status  subject  operation  wire  internal/*
@@ -42,9 +42,10 @@ var table = []row{
 	{layer: 3, path: "client", never: []string{"wire"}},
 	{layer: 3, path: "server", never: []string{"wire"}},
 	// The hub's five answers are pure: `now` is an argument, and nothing of the outside is reached.
-	{layer: 3, path: "hub/directory", never: hubNever, noStd: pureStd},
+	{layer: 3, path: "hub/quota", never: hubNever, noStd: pureStd},
+	{layer: 3, path: "hub/directory", also: []string{"hub/quota"}, never: hubNever, noStd: pureStd}, // its limits, in quota's words
 	{layer: 3, path: "hub/balance", never: hubNever, noStd: pureStd},
-	{layer: 3, path: "hub/guard", never: hubNever, noStd: pureStd},
+	{layer: 3, path: "hub/guard", also: []string{"hub/quota"}, never: hubNever, noStd: pureStd}, // likewise
 	{layer: 3, path: "hub/deadletter", never: hubNever, noStd: pureStd},
 	{layer: 3, path: "hub/schema", never: hubNever, noStd: pureStd},
 	// What the hub itself has to say, and the goroutine that says it.

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"time"
+
+	"github.com/plexus-ipc/plexus/hub/directory"
+	"github.com/plexus-ipc/plexus/hub/guard"
+	"github.com/plexus-ipc/plexus/hub/outlet"
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/subject"
+	"github.com/plexus-ipc/plexus/wire"
+)
+
+// Kick ends the session of a member; reason is told it, and who reads the hub's events.
+func (h *Hub) Kick(member, reason string) error { return h.kick("", member, reason) }
+
+func (h *Hub) kick(by, member, reason string) error {
+	m, err := h.member(member)
+	if err != nil {
+		return err
+	}
+	why := guard.Removal(by, reason)
+	h.postEviction("", member, by, why)
+	h.cfg.Log.Info("member removed from the hub", "hub", h.cfg.ID, "member", member, "by", by, "reason", why)
+	m.s.CloseWith(&status.Error{Code: status.Evicted, Message: why})
+	return nil
+}
+
+// Tell sends an event to a member, whatever channels it is in: it comes on the channel "$",
+// from the hub. What m carries for forwarders is not looked at. It does not wait: what does
+// not fit into the member's queue is dropped, counted and told as any event is.
+func (h *Hub) Tell(member, name string, m session.Message) error {
+	to, err := h.member(member)
+	if err != nil {
+		return err
+	}
+	if err := subject.ValidateMethod(name); err != nil {
+		return status.Errorf(status.InvalidArgument, "%w", err)
+	}
+	p := outlet.Of(session.Message{Codec: m.Codec, Payload: append([]byte(nil), m.Payload...), Headers: m.Headers})
+	e := to.emitter(wire.Bind{Class: wire.ClassEvent, Channel: operation.Channel, Name: name})
+	v, err := e.out.Push(&p, nil)
+	if v == outlet.Refused { // that of an earlier message: this one asks anew
+		v, err = e.out.Push(&p, nil)
+	}
+	p.Done()
+	to.s.FlushNow()
+	switch v {
+	case outlet.Refused:
+		return status.Convert(err)
+	case outlet.Gone:
+		return status.Errorf(status.NotFound, "member %q has just gone", member)
+	}
+	return nil
+}
+
+// member returns the member of an id.
+func (h *Hub) member(id string) (*Member, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if m := h.members[id]; m != nil {
+		return m, nil
+	}
+	return nil, status.Errorf(status.NotFound, "there is no member %q", id)
+}
+
+func (h *Hub) postEviction(channel, member, by, why string) {
+	h.post(operation.Event{
+		Type: operation.EventEvict, Channel: channel, Member: member, By: by, Code: status.Evicted.String(), Reason: why,
+	})
+}
+
+// administers returns why m is no administrator, or nil.
+func (m *Member) administers() error { return m.hub.cfg.Rights.Administer(m.s.Peer().Identity) }
+
+// kick is done by the owner of a channel, or an administrator; whom it hits learns the reason
+// from what ends.
+func (m *Member) kick(in operation.Eviction) (out operation.Empty, err error) {
+	admin := m.administers()
+	if in.Channel == "" {
+		if admin != nil {
+			return out, admin
+		}
+		return out, m.hub.kick(m.id, in.Member, in.Reason)
+	}
+	why := guard.Eviction(m.id, in.Reason)
+	err = m.change(&status.Error{Code: status.Evicted, Message: why}, func(d *directory.Directory[*Member], _ time.Time) ([]change, error) {
+		whom := m.hub.members[in.Member]
+		if whom == nil {
+			return nil, status.Errorf(status.NotFound, "there is no member %q", in.Member)
+		}
+		if c := d.Channel(in.Channel); admin == nil && c != nil && c.Owner() != m {
+			why = guard.Removal(m.id, in.Reason)
+			return d.Leave(in.Channel, whom, why)
+		}
+		return d.Kick(in.Channel, m, whom, why)
+	})
+	if err == nil {
+		m.hub.postEviction(in.Channel, in.Member, m.id, why)
+	}
+	return out, err
+}
+
+// tell is the operation.
+func (m *Member) tell(in operation.Message) (out operation.Empty, err error) {
+	if err := m.administers(); err != nil {
+		return out, err
+	}
+	return out, m.hub.Tell(in.Member, in.Name, session.Message{Codec: codecJSON, Payload: in.Payload})
+}
