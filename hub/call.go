@@ -64,7 +64,7 @@ func (r *caller) Call(c *session.Call) {
 		}
 		r.offer.Store(o)
 	}
-	if err := r.m.mayCall(); err != nil {
+	if err := r.m.mayCall(c.Shape()); err != nil {
 		c.Fail(r.m.hub.count.fail(err))
 		return
 	}

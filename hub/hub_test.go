@@ -73,6 +73,7 @@ func unixPipe(t testing.TB) func() (transport.Conn, transport.Conn) {
 // party is a member, seen from its own side.
 type party struct {
 	t    testing.TB
+	in   *house
 	s    *session.Session
 	hubs *session.Session // the hub's end
 	conn transport.Conn
@@ -123,7 +124,7 @@ func (h *house) tryJoin(id string, cfg *session.Config) (*party, error) {
 		s.Wait()
 		r.s.Wait()
 	})
-	return &party{t: h.t, s: s, hubs: r.s, conn: d, hubConn: a}, nil
+	return &party{t: h.t, in: h, s: s, hubs: r.s, conn: d, hubConn: a}, nil
 }
 
 // raw is a member that writes its own frames, as a hostile one does.

@@ -15,6 +15,7 @@ import (
 	"github.com/plexus-ipc/plexus/hub/quota"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/wire"
 )
 
 // user is what the sessions with one identity have together.
@@ -133,12 +134,15 @@ func (m *Member) mayOfferLocked(d *directory.Directory[*Member], channel, name s
 
 // mayCall judges whether the user of m may have one more call open. It counts what is open
 // now: calls that begin at the same moment can pass the bound by one each.
-func (m *Member) mayCall() error {
+func (m *Member) mayCall(shape wire.Shape) error {
 	bound := m.hub.cfg.PerUser.Calls
 	if bound <= 0 {
 		return nil
 	}
-	open := -1 // this one is counted already
+	open := 0
+	if shape != wire.Unary {
+		open = -1 // this one is counted already
+	}
 	for _, o := range m.user.all() {
 		open += o.s.Stats().Inbound
 	}
