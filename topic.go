@@ -81,6 +81,7 @@ type Publication[T any] struct {
 	Sequence uint64 // in the publisher's lane
 	Dropped  uint64 // publications missing before this one: the subscriber was too slow
 	Resumed  bool   // the connection was lost and made anew before this one: others may be missing
+	Replayed bool   // it was published before the subscription began, and kept: service.WithReplay
 }
 
 // Subscribe subscribes to all topics that match a pattern: "quotes.acme", "quotes.*" (one
@@ -89,7 +90,7 @@ type Publication[T any] struct {
 // how many, and delays nobody.
 func Subscribe[T any](ctx context.Context, s Subscriber, pattern string, opts ...Option) (*Subscription[T], error) {
 	o := service.Apply(opts)
-	sub, err := s.Subscribe(ctx, pattern, service.SubscribeOptions{Queue: o.Queue, Policy: o.Policy})
+	sub, err := s.Subscribe(ctx, pattern, o.SubscribeOptions())
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +103,10 @@ func (s *Subscription[T]) Next(ctx context.Context) (Publication[T], error) {
 	if err != nil {
 		return Publication[T]{}, err
 	}
-	out := Publication[T]{Channel: p.Channel, Topic: p.Topic, Sender: p.Sender, Sequence: p.Sequence, Dropped: p.Dropped, Resumed: p.Resumed}
+	out := Publication[T]{
+		Channel: p.Channel, Topic: p.Topic, Sender: p.Sender, Sequence: p.Sequence, Dropped: p.Dropped,
+		Replayed: p.Replayed, Resumed: p.Resumed,
+	}
 	err = s.dec.decode(p.Codec, p.Payload, &out.Value)
 	return out, err
 }

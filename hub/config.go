@@ -37,6 +37,8 @@ const (
 	DefaultMaxSchemas  = 4 << 20
 	DefaultMaxOffers   = 16 << 10
 	DefaultMaxQueued   = 64 << 20
+	DefaultMaxTopic    = 8 << 20
+	DefaultMaxKept     = 64 << 20
 )
 
 // Config describes a Hub. The zero value is useful. It is copied by New.
@@ -83,6 +85,11 @@ type Config struct {
 	// MaxMetadata is how many bytes a member's product, and the keys and values of its
 	// metadata, may have together.
 	MaxMetadata int
+
+	// MaxKeptBytesPerTopic and MaxKeptBytes bound what topics keep for those who subscribe
+	// later, in bytes: one topic, and all together. What is too much is forgotten, the oldest
+	// of the topic first.
+	MaxKeptBytesPerTopic, MaxKeptBytes int
 
 	// MaxSchemasPerMember is how many bytes of schemas a member may announce.
 	MaxSchemasPerMember int
@@ -133,6 +140,7 @@ func (c Config) withDefaults() Config {
 		{&c.MaxSubscriptionsPerMember, DefaultMaxFeeds}, {&c.MaxMetadata, DefaultMaxMetadata},
 		{&c.MaxSchemasPerMember, DefaultMaxSchemas}, {&c.MaxQueuedPerMember, DefaultMaxQueued},
 		{&c.MaxMethodsPerMember, DefaultMaxOffers}, {&c.MaxTopicsPerMember, DefaultMaxOffers},
+		{&c.MaxSchemasPerMember, DefaultMaxSchemas}, {&c.MaxKeptBytesPerTopic, DefaultMaxTopic}, {&c.MaxKeptBytes, DefaultMaxKept},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plexus-ipc/plexus/hub/bulletin"
@@ -25,6 +26,7 @@ type Hub struct {
 
 	misfits, unusable, rejected deadletter.Rarely
 
+	kept  atomic.Int64 // bytes that topics keep
 	board *bulletin.Board
 
 	mu      sync.RWMutex

@@ -128,22 +128,28 @@ func (m *Member) withdraw(in operation.Offer) (out operation.Empty, err error) {
 }
 
 func (m *Member) declare(in operation.Topic) (out operation.Empty, err error) {
+	if err := guard.Topic(&in); err != nil {
+		return out, err
+	}
 	checks, warning, err := m.hub.cfg.Schemas.Topic(&in)
 	if err != nil {
 		return out, err
 	}
 	m.unchecked(warning)
 	var own bool
+	at := place{in.Channel, in.Name}
+	terms := directory.Terms{Input: string(in.Schema), Keep: directory.Keep{Values: in.Keep, Age: seconds(in.KeepAge)}}
 	return out, m.change(nil, func(d *directory.Directory[*Member], now time.Time) (_ []change, err error) {
 		if err := m.mayOfferLocked(d, in.Channel, in.Name, true); err != nil {
 			return nil, err
 		}
 		var changes []change
-		changes, own, err = d.Declare(in.Channel, in.Name, in.Shared, directory.Terms{Input: string(in.Schema)}, m, now)
+		changes, own, err = d.Declare(in.Channel, in.Name, in.Shared, terms, m, now)
 		return changes, err
 	}, func() {
 		if own {
-			m.hub.topics[place{in.Channel, in.Name}].checks.Store(checks)
+			m.hub.topics[at].checks.Store(checks)
+			m.hub.keepLocked(at, &in)
 		}
 	})
 }

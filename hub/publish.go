@@ -20,7 +20,8 @@ type topic struct {
 	room *room
 	gone atomic.Bool // retracted
 
-	checks atomic.Pointer[schema.Checks] // nil mostly
+	checks atomic.Pointer[schema.Checks] // nil mostly, as …
+	kept   atomic.Pointer[retention]     // … what it keeps for those who subscribe later
 
 	// guarded by hub.mu
 	publishers map[*publisher]struct{}
@@ -89,7 +90,7 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 
 // ReceiveRun implements session.RunTarget. What is judged is judged one by one.
 func (p *publisher) ReceiveRun(s *session.Session, run session.Run) bool {
-	if p.topic.checks.Load() != nil {
+	if p.topic.checks.Load() != nil || p.topic.kept.Load() != nil {
 		return false
 	}
 	m := outlet.OfRun(run, p.m.number)
@@ -107,20 +108,41 @@ func (p *publisher) deliver(s *session.Session, m *outlet.Parcel, n int) {
 		return
 	}
 	h.count.published.Add(uint64(n))
-	a := t.audience.Load()
-	if a == nil || a.seen != t.room.changed.Load() {
-		a = h.matchAudience(t)
+	if r := t.kept.Load(); r != nil {
+		p.deliverKept(s, m, r)
+	} else {
+		h.endOverflown(p.push(s, m, t.audienceNow(h), nil))
 	}
+	m.Done()
+}
+
+// push gives publications to an audience, and appends those whom the policy is to end.
+func (p *publisher) push(s *session.Session, m *outlet.Parcel, a *audience, over []*feed) []*feed {
 	for i := range a.listeners {
 		l := &a.listeners[i]
 		switch v, _ := l.f.out.Push(m, l.label); v {
 		case outlet.Delivered:
 			s.FlushAfter(l.f.m.s)
 		case outlet.Overflown:
-			h.endFeed(l.f, status.Errorf(status.Overloaded, "more than %d messages waited for the subscription", l.f.out.Limit()))
+			over = append(over, l.f)
 		}
 	}
-	m.Done()
+	return over
+}
+
+// endOverflown ends subscriptions that too much waited for.
+func (h *Hub) endOverflown(feeds []*feed) {
+	for _, f := range feeds {
+		h.endFeed(f, status.Errorf(status.Overloaded, "more than %d messages, or %d bytes, waited for the subscription", f.out.Limit(), f.out.Bytes()))
+	}
+}
+
+// audienceNow returns who takes the publications of t.
+func (t *topic) audienceNow(h *Hub) *audience {
+	if a := t.audience.Load(); a != nil && a.seen == t.room.changed.Load() {
+		return a
+	}
+	return h.matchAudience(t)
 }
 
 // matchAudience finds out who takes the publications of t. It is in effect for the next

@@ -21,6 +21,7 @@ type counters struct {
 	sessions  atomic.Uint64               // that ever were
 	failed    [status.Count]atomic.Uint64 // calls, by code
 	latency   histogram
+	replayed  atomic.Uint64
 
 	publications deadletter.Tally // Undeclared and Misrouted count messages that were never offered
 	events       deadletter.Tally // and Nobody here
@@ -36,7 +37,8 @@ func (h *Hub) Status() operation.HubStatus {
 		Uptime: h.cfg.Now().Sub(h.began).Seconds(),
 		Calls:  c.calls.Load(), Events: c.events.Offered.Load(), Published: c.published.Load(),
 		Matched: c.publications.Offered.Load(), Delivered: c.publications.Delivered.Load(),
-		Queued:    uint64(max(c.publications.Queued.Load(), 0)),
+		Queued:   uint64(max(c.publications.Queued.Load(), 0)),
+		Replayed: c.replayed.Load(), Kept: uint64(max(h.kept.Load(), 0)),
 		Malformed: c.malformed.Load(), Dropped: make(map[string]uint64),
 	}
 	if h.cfg.Endpoints != nil {

@@ -18,9 +18,10 @@ import (
 type feed struct {
 	m       *Member
 	x       *session.Stream
-	id      uint32 // of the call
-	channel string // "" for a watch of all
-	pattern string // "" for a watch
+	id      uint32  // of the call
+	channel string  // "" for a watch of all
+	pattern string  // "" for a watch
+	replay  *wanted // nil mostly
 	out     *outlet.Outlet
 	reader  *reader // of what the hub itself publishes; nil mostly
 	losses  losses
@@ -65,7 +66,7 @@ func (m *Member) subscribe(c *session.Call) {
 	var in operation.Subscription
 	err := decode(c, &in, wire.ServerStream)
 	if err == nil {
-		err = guard.Subscription(&in, m.hub.cfg.MaxQueue)
+		err = guard.Subscription(&in, m.hub.cfg.MaxQueue, m.hub.cfg.DefaultQueueBytes)
 	}
 	if err != nil {
 		c.Fail(err)
@@ -73,6 +74,12 @@ func (m *Member) subscribe(c *session.Call) {
 	}
 	f := &feed{m: m, channel: in.Channel, pattern: in.Pattern}
 	cfg := m.hub.cfg.outlet(f, &m.hub.count.publications, in.Queue, in.Policy)
+	if in.QueueBytes > 0 {
+		cfg.Bytes = in.QueueBytes
+	}
+	if in.Replay > 0 || in.ReplayAge > 0 {
+		f.replay = &wanted{values: in.Replay, age: seconds(in.ReplayAge), queue: cfg.Limit, bytes: cfg.Bytes}
+	}
 	cfg.Account = &m.queued
 	cfg.Gapped = func(n uint64) session.Message {
 		f.losses.flush(m.hub)
@@ -124,7 +131,7 @@ func (m *Member) open(c *session.Call, f *feed) {
 	}
 	var after aftermath
 	m.hub.mu.Lock()
-	topics, err := m.hub.addFeedLocked(f, &after)
+	topics, replayed, err := m.hub.addFeedLocked(f, &after)
 	m.hub.mu.Unlock()
 	after.run()
 	if err != nil {
@@ -137,7 +144,7 @@ func (m *Member) open(c *session.Call, f *feed) {
 		m.hub.endFeed(f, &status.Error{Code: status.Cancelled, Message: "the subscriber gave up"})
 		return
 	}
-	f.out.Start(bodyOf(operation.Confirmation{Effective: true, Topics: topics}))
+	f.out.Start(bodyOf(operation.Confirmation{Effective: true, Topics: topics, Replayed: replayed}))
 	c.FlushAfter(m.s)
 }
 

@@ -162,6 +162,7 @@ func (h *Hub) declaredLocked(at place, after *aftermath) {
 func (h *Hub) retractedLocked(at place, after *aftermath) {
 	t := h.topics[at]
 	t.gone.Store(true)
+	t.kept.Load().close()
 	delete(h.topics, at)
 	err := status.Errorf(status.Undeclared, "topic %s of channel %s is declared no more", at.name, at.channel)
 	for p := range t.publishers {
@@ -230,41 +231,45 @@ func (r *room) feeds(of *Member, watches bool) []*feed {
 	return found
 }
 
-// addFeedLocked puts a feed into the tables and returns how many topics it matches.
-func (h *Hub) addFeedLocked(f *feed, after *aftermath) (topics int, err error) {
+// addFeedLocked puts a feed into the tables and returns how many topics it matches, and how
+// many values that they kept it begins with.
+func (h *Hub) addFeedLocked(f *feed, after *aftermath) (topics, replayed int, err error) {
 	if err := f.m.aliveLocked(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := f.m.mayLocked(quota.Subscriptions, h.cfg.MaxSubscriptionsPerMember, h.cfg.PerUser.Subscriptions); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	f.m.feeds[f] = struct{}{}
 	h.feeds++
 	if f.reader != nil {
 		h.board.Add(f.pattern, f.reader)
-		return 0, nil
+		return 0, 0, nil
 	}
 	r := h.roomLocked(f.channel)
 	if f.pattern == "" {
 		r.watches[f] = struct{}{}
-		return 0, nil
+		return 0, 0, nil
 	}
-	if _, err := r.trie.Insert(f.pattern, f); err != nil {
-		return 0, status.Errorf(status.InvalidArgument, "%w", err) // checked before: cannot be
+	replayed = h.replayLocked(f, func() {
+		_, err = r.trie.Insert(f.pattern, f) // the pattern was checked before: cannot fail
+		r.subs[f] = struct{}{}
+		r.changed.Add(1)
+		r.patterns[f.pattern]++
+	})
+	if err != nil {
+		return 0, 0, status.Errorf(status.InvalidArgument, "%w", err)
 	}
-	r.subs[f] = struct{}{}
-	r.changed.Add(1)
-	r.patterns[f.pattern]++
 	matched := h.matchedLocked(f)
 	if r.patterns[f.pattern] > 1 {
-		return len(matched), nil
+		return len(matched), replayed, nil
 	}
 	for _, t := range matched {
 		if t.patterns++; t.patterns == 1 {
 			h.tellLocked(&operation.Notice{Type: operation.NoticeFirstSubscriber, Channel: t.at.channel, Name: t.at.name, Member: f.m.id}, after)
 		}
 	}
-	return len(matched), nil
+	return len(matched), replayed, nil
 }
 
 // removeFeedLocked takes a feed out of the tables, unless it has ended, and has it ended.

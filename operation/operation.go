@@ -66,6 +66,10 @@ type Topic struct {
 	Name    string          `json:"name"`
 	Shared  bool            `json:"shared,omitempty"` // anybody may publish, else only who declared it
 	Schema  json.RawMessage `json:"schema,omitempty"` // JSON Schema of what is published
+	// Keep and KeepAge have the hub keep values for those who subscribe later: the last so
+	// many, those of the last so many seconds, or what fits both. The hub bounds their bytes.
+	Keep    int     `json:"keep,omitempty"`
+	KeepAge float64 `json:"keep_seconds,omitempty"`
 }
 
 // Subscription asks for the publications whose topics match a pattern.
@@ -74,6 +78,16 @@ type Subscription struct {
 	Pattern string `json:"pattern"`
 	Queue   int    `json:"queue,omitempty"`  // messages that may wait at the hub, 0 for its default
 	Policy  string `json:"policy,omitempty"` // what happens when they are too many: see the Policy constants
+	// QueueBytes is how many bytes may wait, 0 for the hub's default, which is the most.
+	QueueBytes int `json:"queue_bytes,omitempty"`
+	// Block is how long, in seconds, a publisher may be held up with the policy Block: 0 for
+	// the hub's default, which is the most. OnBlock is the policy after that, DropOldest for "".
+	Block   float64 `json:"block_seconds,omitempty"`
+	OnBlock string  `json:"on_block,omitempty"`
+	// Replay and ReplayAge ask for values that the topics keep: the last so many of each
+	// topic, those of the last so many seconds, or what fits both.
+	Replay    int     `json:"replay,omitempty"`
+	ReplayAge float64 `json:"replay_seconds,omitempty"`
 }
 
 // Policies of a subscription whose queue is full.
@@ -81,14 +95,16 @@ const (
 	DropOldest = "drop_oldest" // the default
 	DropNewest = "drop_newest"
 	Disconnect = "disconnect" // the subscription ends with status.Overloaded
+	Block      = "block"      // publishers wait, for a short time; then another policy applies
 )
 
 // Confirmation is the first item of a stream that an operation answers with. Other items
 // carry a label: a route of class label that names channel and topic.
 type Confirmation struct {
 	Effective bool   `json:"effective"`
-	Topics    int    `json:"topics,omitempty"`  // declared ones that match now
-	Dropped   uint64 `json:"dropped,omitempty"` // in later confirmations: a gap of so many messages is here
+	Topics    int    `json:"topics,omitempty"`   // declared ones that match now
+	Replayed  int    `json:"replayed,omitempty"` // publications that come first and were kept from before
+	Dropped   uint64 `json:"dropped,omitempty"`  // in later confirmations: a gap of so many messages is here
 }
 
 // Notice is what the hub tells those who watch a channel.
@@ -183,6 +199,8 @@ type TopicInfo struct {
 	Owners    []string        `json:"owners"` // who declared it
 	Described bool            `json:"described,omitempty"`
 	Schema    json.RawMessage `json:"schema,omitempty"` // see Topic
+	Keep      int             `json:"keep,omitempty"`
+	KeepAge   float64         `json:"keep_seconds,omitempty"`
 }
 
 // Eviction names a member to remove from a channel; from the hub, if that is "", which is
@@ -206,14 +224,17 @@ type HubStatus struct {
 	Methods       int               `json:"methods"`
 	Topics        int               `json:"topics"`
 	Subscriptions int               `json:"subscriptions"`
-	Calls         uint64            `json:"calls"`               // routed so far
-	Events        uint64            `json:"events"`              // routed so far
-	Published     uint64            `json:"published"`           // taken from publishers
-	Matched       uint64            `json:"matched"`             // publications × subscriptions = delivered + dropped + queued
-	Delivered     uint64            `json:"delivered"`           // handed to subscribers' sessions
-	Queued        uint64            `json:"queued"`              // publications that wait for subscribers
-	Malformed     uint64            `json:"malformed,omitempty"` // messages that did not fit their schema, where that is checked
-	Dropped       map[string]uint64 `json:"dropped"`             // by reason; other messages have event_ or notice_ before it
+	Calls         uint64            `json:"calls"`                // routed so far
+	Events        uint64            `json:"events"`               // routed so far
+	Published     uint64            `json:"published"`            // taken from publishers
+	Matched       uint64            `json:"matched"`              // publications × subscriptions, and replayed = delivered + dropped + queued
+	Delivered     uint64            `json:"delivered"`            // handed to subscribers' sessions
+	Queued        uint64            `json:"queued"`               // publications that wait for subscribers
+	Replayed      uint64            `json:"replayed,omitempty"`   // of Matched, those kept from before
+	Kept          uint64            `json:"kept_bytes,omitempty"` // by topics, for those who subscribe later
+	Blocked       uint64            `json:"blocked,omitempty"`    // publications that held up their publisher
+	Malformed     uint64            `json:"malformed,omitempty"`  // messages that did not fit their schema, where that is checked
+	Dropped       map[string]uint64 `json:"dropped"`              // by reason; other messages have event_ or notice_ before it
 }
 
 // StopRequest asks the hub to end.

@@ -75,6 +75,9 @@ func (s *Server) Offer(_ context.Context, name string, terms service.Terms, h se
 
 // Declare allows publications on a topic: by this server, and by its peers if it is shared.
 func (s *Server) Declare(_ context.Context, name string, terms service.TopicTerms) (*service.Registration, error) {
+	if err := terms.Direct(); err != nil {
+		return nil, err
+	}
 	retract, err := s.offers.Declare("", name, terms)
 	return service.NewRegistration(retract), err
 }

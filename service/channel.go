@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
@@ -278,7 +279,7 @@ func (c *Channel) Declare(ctx context.Context, name string, terms TopicTerms) (*
 	if err != nil {
 		return nil, err
 	}
-	topic := operation.Topic{Channel: c.name, Name: name, Shared: terms.Shared, Schema: terms.Schema}
+	topic := operation.Topic{Channel: c.name, Name: name, Shared: terms.Shared, Schema: terms.Schema, Keep: terms.Keep, KeepAge: terms.KeepAge.Seconds()}
 	return c.register(ctx, remove, "topic "+subject.JoinMethod(c.name, name), operation.Declare, topic, operation.Retract, operation.Topic{Channel: c.name, Name: name})
 }
 
@@ -295,10 +296,13 @@ func (c *Channel) Explore(ctx context.Context, name string) (operation.Explorati
 func (c *Channel) register(ctx context.Context, remove func(), title, do string, what any, undo string, which any) (*Registration, error) {
 	e := &Entry{what: title, channel: c.name, lost: func(error) { remove() }}
 	e.do = func(ctx context.Context, s *session.Session) error {
-		if !hubAt(s) {
-			return nil
+		if hubAt(s) {
+			return operate(ctx, s, do, what, nil)
 		}
-		return operate(ctx, s, do, what, nil)
+		if t, ok := what.(operation.Topic); ok {
+			return (&TopicTerms{Keep: t.Keep, KeepAge: time.Duration(t.KeepAge * float64(time.Second))}).Direct()
+		}
+		return nil
 	}
 	if err := begin(ctx, c.source, e); err != nil {
 		remove()
@@ -352,21 +356,28 @@ func operate(ctx context.Context, s *session.Session, op string, request, answer
 
 // openOperation opens an operation that answers with a stream and waits for its
 // Confirmation.
-func openOperation(ctx context.Context, s *session.Session, op string, request any) (*session.Stream, error) {
+func openOperation(ctx context.Context, s *session.Session, op string, request any) (*session.Stream, operation.Confirmation, error) {
+	var first operation.Confirmation
 	b, err := json.Marshal(request)
 	if err != nil {
-		return nil, status.Errorf(status.InvalidArgument, "%s: %w", op, err)
+		return nil, first, status.Errorf(status.InvalidArgument, "%s: %w", op, err)
 	}
 	r := s.Route(session.Bind{Class: session.ClassMethod, Channel: operation.Channel, Name: op})
 	x, err := r.Open(context.WithoutCancel(ctx), session.ServerStream, session.Message{Codec: codecJSON, Payload: b})
 	if err != nil {
-		return nil, err
+		return nil, first, err
 	}
-	if _, err := x.Recv(ctx, nil); err != nil {
+	item, err := x.Recv(ctx, nil)
+	if err == nil {
+		if err = json.Unmarshal(item.Payload, &first); err != nil {
+			err = status.Errorf(status.Protocol, "confirmation of %s: %w", op, err)
+		}
+	}
+	if err != nil {
 		x.Cancel()
-		return nil, err
+		return nil, first, err
 	}
-	return x, nil
+	return x, first, nil
 }
 
 // Join makes this side a member of the hub's channel, which is made if need be: it gets its
@@ -402,7 +413,8 @@ func (c *Channel) Watch(ctx context.Context) (*session.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openOperation(ctx, s, operation.Watch, operation.Place{Channel: c.name})
+	x, _, err := openOperation(ctx, s, operation.Watch, operation.Place{Channel: c.name})
+	return x, err
 }
 
 // NextNotice returns the next notice of a stream that Watch has returned.

@@ -17,6 +17,7 @@ const (
 	codecJSON    = 1        // of operations
 	defaultQueue = 1024     // publications that may wait for a slow subscriber
 	maxQueue     = 64 << 10 // what a subscriber may ask for at most
+	defaultBytes = 8 << 20  // of these publications
 	maxLabels    = 4096     // topics told apart per subscription; then they are told anew
 )
 
@@ -29,11 +30,13 @@ type feed struct {
 	local  *Subscription // instead of stream: a subscriber in this process
 	policy string
 	limit  int
+	bytes  int
 	labels map[key]*session.Route
 
 	mu      sync.Mutex
 	inHand  *queuedItem // taken out, not sent yet
 	queue   []queuedItem
+	size    int    // bytes of queue
 	dropped uint64 // and not told yet
 	sending bool
 	again   bool // send was called while somebody was sending
@@ -57,17 +60,18 @@ func (t *Table) subscribe(c *session.Call) {
 		c.Fail(status.Errorf(status.InvalidArgument, "%w", err))
 		return
 	}
+	if err := direct(&req); err != nil {
+		c.Fail(err)
+		return
+	}
 	x, err := c.Stream()
 	if err != nil {
 		c.Fail(err)
 		return
 	}
-	limit := defaultQueue
-	if req.Queue > 0 {
-		limit = min(req.Queue, maxQueue)
-	}
+	limit, bytes := queueOf(&req, maxQueue)
 	f := &feed{
-		table: t, key: key{req.Channel, req.Pattern}, id: c.ID, stream: x, policy: req.Policy, limit: limit,
+		table: t, key: key{req.Channel, req.Pattern}, id: c.ID, stream: x, policy: req.Policy, limit: limit, bytes: bytes,
 		labels: make(map[key]*session.Route), sending: true, // nothing before the confirmation
 	}
 	if err := t.addFeed(f); err != nil {
@@ -83,6 +87,18 @@ func (t *Table) subscribe(c *session.Call) {
 	if !c.Detach(f) {
 		f.close()
 	}
+}
+
+// queueOf returns how many publications may wait for a subscriber, and how many bytes.
+func queueOf(req *operation.Subscription, most int) (limit, bytes int) {
+	limit, bytes = defaultQueue, defaultBytes
+	if req.Queue > 0 {
+		limit = min(req.Queue, most)
+	}
+	if req.QueueBytes > 0 {
+		bytes = min(req.QueueBytes, defaultBytes)
+	}
+	return limit, bytes
 }
 
 func decodeRequest(c *session.Call, v any) error {
@@ -170,7 +186,11 @@ func (f *feed) put(k key, m session.Message, buf *transport.Buffer) {
 		f.mu.Unlock()
 		return
 	}
-	if len(f.queue) >= f.limit && !f.makeRoomLocked() {
+	q := queuedItem{k, m, buf}
+	for f.fullLocked(q.size()) {
+		if f.makeRoomLocked() {
+			continue
+		}
 		full := f.policy == operation.Disconnect
 		f.mu.Unlock()
 		if full {
@@ -178,7 +198,9 @@ func (f *feed) put(k key, m session.Message, buf *transport.Buffer) {
 		}
 		return
 	}
-	f.queue = append(f.queue, queuedItem{k, m, buf.Retain()})
+	buf.Retain()
+	f.queue = append(f.queue, q)
+	f.size += q.size()
 	f.mu.Unlock()
 	f.send()
 }
@@ -190,11 +212,26 @@ func (f *feed) makeRoomLocked() bool {
 	if f.policy == operation.DropNewest || f.policy == operation.Disconnect {
 		return false
 	}
-	f.queue[0].buf.Release()
-	f.queue[0] = queuedItem{}
-	f.queue = f.queue[1:]
+	q := f.shiftLocked()
+	q.buf.Release()
 	return true
 }
+
+// fullLocked reports whether there is no room for a publication of so many bytes.
+func (f *feed) fullLocked(size int) bool {
+	return len(f.queue) >= f.limit || len(f.queue) > 0 && f.size+size > f.bytes
+}
+
+// shiftLocked takes the oldest of what waits.
+func (f *feed) shiftLocked() queuedItem {
+	q := f.queue[0]
+	f.queue[0] = queuedItem{}
+	f.queue = f.queue[1:]
+	f.size -= q.size()
+	return q
+}
+
+func (q *queuedItem) size() int { return len(q.m.Payload) + len(q.m.Ext) }
 
 // send gives the stream what it takes now. One goroutine at a time does it; others leave
 // it to that one.
@@ -225,10 +262,8 @@ func (f *feed) send() {
 // sendOneLocked sends the next publication; mu is released meanwhile.
 func (f *feed) sendOneLocked() bool {
 	if f.inHand == nil && len(f.queue) > 0 {
-		q := f.queue[0]
+		q := f.shiftLocked()
 		f.inHand = &q
-		f.queue[0] = queuedItem{}
-		f.queue = f.queue[1:]
 	}
 	q, gap := f.inHand, f.dropped
 	if q == nil || f.closed {

@@ -5,6 +5,7 @@ package service
 import (
 	"encoding/json"
 	"reflect"
+	"time"
 
 	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/jsonschema"
@@ -25,6 +26,14 @@ type Options struct {
 	Queue   int             // of a subscription
 	Policy  string
 	OnError func(error) // of a listener
+
+	QueueBytes  int           // of a subscription, like …
+	Block       time.Duration // … how long it may hold up a publisher
+	OnBlock     string        // … and what happens then
+	Replay      int           // … how many of the values kept it begins with
+	ReplaySince time.Duration // … and of what age
+	Keep        int           // of a topic: how many values it keeps
+	KeepAge     time.Duration // … and of what age
 
 	Input, Output json.RawMessage      // JSON Schemas, instead of inferred ones
 	Given         bool                 // these and no others, also if they are empty
@@ -84,7 +93,7 @@ func (o *Options) Terms(shape session.Shape, in, out reflect.Type) (t Terms, err
 
 // TopicTerms returns what a topic is declared with.
 func (o *Options) TopicTerms() TopicTerms {
-	return TopicTerms{Shared: o.Shared, Schema: jsonschema.Compact(o.Input)}
+	return TopicTerms{Shared: o.Shared, Schema: jsonschema.Compact(o.Input), Keep: o.Keep, KeepAge: o.KeepAge}
 }
 
 // speaksJSON reports whether the values have the form that they have in JSON.

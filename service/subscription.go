@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
@@ -31,38 +33,85 @@ type Publication struct {
 	// Resumed tells that the connection was lost and made anew before this one: others may
 	// be missing, nobody knows how many.
 	Resumed bool
+	// Replayed says that it was published before the subscription began, and kept.
+	Replayed bool
 }
 
 // Subscription delivers publications to one goroutine. It ends when it is closed, or with its
 // session; where sessions follow each other it goes on with the next.
 type Subscription struct {
-	stream atomic.Pointer[session.Stream]
-	feed   *feed // instead of stream, in this process
+	now  atomic.Pointer[supply]
+	feed *feed // instead of now, in this process
 
 	source Source
 	entry  *Entry          // in the source's Ledger; nil if it has none
 	life   context.Context // with entry: until Close
 	die    context.CancelFunc
 
-	dropped atomic.Uint64
+	dropped  atomic.Uint64
+	replayed int
 	// owned by the receiver
 	gap     uint64
+	replay  uint64  // publications still to come that were kept
+	seen    *supply // that the receiver has looked at last
+	resumed bool    // … for the first time, and it is not the first
 	current Publication
-	from    *session.Stream // of current, or the first
-	sender  uint64          // of current, as from's session numbers it
+	sender  uint64 // of current, as the session of seen numbers it
 
 	mu     sync.Mutex
 	queue  []Publication
+	size   int           // bytes of queue
 	signal chan struct{} // with feed: queue or closed has changed
 	closed bool
 	lost   error // the subscription was refused when it was to be made anew
 }
 
+// supply is where publications come from on one session.
+type supply struct {
+	stream   *session.Stream
+	replayed int // how many of them were kept and come first
+}
+
 // SubscribeOptions say how a slow subscriber is treated.
 type SubscribeOptions struct {
-	Queue  int    // publications that may wait for it; 0 for the default
-	Policy string // operation.DropOldest (default), DropNewest or Disconnect
+	Queue      int    // publications that may wait for it; 0 for the default
+	QueueBytes int    // their bytes; 0 for the default
+	Policy     string // operation.DropOldest (default), DropNewest, Disconnect or Block
+	// Block is how long a publisher may be held up each time, 0 for as long as the hub allows,
+	// and OnBlock the policy after that: see WithBlock.
+	Block   time.Duration
+	OnBlock string
+	// Replay and ReplaySince ask for values that were kept: see WithReplay.
+	Replay      int
+	ReplaySince time.Duration
 }
+
+// request returns what is asked for.
+func (o *SubscribeOptions) request(channel, pattern string) operation.Subscription {
+	return operation.Subscription{
+		Channel: channel, Pattern: pattern, Queue: o.Queue, QueueBytes: o.QueueBytes, Policy: o.Policy,
+		Block: o.Block.Seconds(), OnBlock: o.OnBlock, Replay: o.Replay, ReplayAge: o.ReplaySince.Seconds(),
+	}
+}
+
+// direct returns what a subscription asks for that only a hub has.
+func direct(req *operation.Subscription) error {
+	switch {
+	case req.Replay != 0 || req.ReplayAge != 0:
+		return errKeep
+	case req.Policy == operation.Block:
+		return &status.Error{Code: status.Unimplemented, Message: "a direct peer does not hold up publishers: that takes a hub (hub.New, plexus serve)"}
+	case req.Queue < 0 || req.QueueBytes < 0:
+		return status.Errorf(status.InvalidArgument, "a queue of %d messages and %d bytes: neither can be less than 0", req.Queue, req.QueueBytes)
+	}
+	switch req.Policy {
+	case "", operation.DropOldest, operation.DropNewest, operation.Disconnect:
+		return nil
+	}
+	return status.Errorf(status.InvalidArgument, "unknown policy %q: it is %s, %s or %s", req.Policy, operation.DropOldest, operation.DropNewest, operation.Disconnect)
+}
+
+var errKeep = &status.Error{Code: status.Unimplemented, Message: "a direct peer keeps no values for later: that takes a hub (hub.New, plexus serve)"}
 
 // Recv returns the next publication. After the end it returns the *status.Error that says
 // why, io.EOF after Close.
@@ -88,7 +137,12 @@ func (s *Subscription) Borrow(ctx context.Context) (*Publication, error) {
 		return p, err
 	}
 	for {
-		x := s.stream.Load()
+		y := s.now.Load()
+		x := y.stream
+		if y != s.seen {
+			s.seen, s.replay, s.resumed = y, uint64(y.replayed), true
+			p.Sender = ""
+		}
 		item, err := x.Borrow(ctx)
 		if err != nil {
 			if err = s.resume(ctx, x, err); err != nil {
@@ -100,13 +154,16 @@ func (s *Subscription) Borrow(ctx context.Context) (*Publication, error) {
 			s.note(item)
 			continue
 		}
-		p.Resumed = x != s.from
-		if p.Resumed || item.Source != s.sender || p.Sender == "" { // a number stands for one member as long as the session lasts
-			s.from, s.sender, p.Sender = x, item.Source, x.Session().SourceName(item.Source)
+		if item.Source != s.sender || p.Sender == "" { // a number stands for one member as long as the session lasts
+			s.sender, p.Sender = item.Source, x.Session().SourceName(item.Source)
 		}
+		p.Resumed, s.resumed = s.resumed, false
 		p.Channel, p.Topic = item.From.Channel, item.From.Name
 		p.Codec, p.Payload, p.Sequence, p.Ext = item.Codec, item.Payload, item.Sequence, item.Ext
 		p.Dropped, s.gap = s.gap, 0
+		if p.Replayed = s.replay > 0; p.Replayed {
+			s.replay--
+		}
 		return p, nil
 	}
 }
@@ -140,12 +197,17 @@ func (s *Subscription) note(item *session.Item) {
 	var c operation.Confirmation
 	if json.Unmarshal(item.Payload, &c) == nil {
 		s.gap += c.Dropped
+		s.replay -= min(s.replay, c.Dropped) // the oldest went first
 		s.dropped.Add(c.Dropped)
 	}
 }
 
 // Dropped returns how many publications this subscriber has missed.
 func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
+
+// Replayed returns how many publications the subscription has begun with that were kept
+// from before.
+func (s *Subscription) Replayed() int { return s.replayed }
 
 func (s *Subscription) isClosed() bool {
 	s.mu.Lock()
@@ -171,7 +233,7 @@ func (s *Subscription) Close() error {
 		s.die()
 		end(s.source, s.entry)
 	}
-	s.stream.Load().Cancel()
+	s.now.Load().stream.Cancel()
 	return nil
 }
 
@@ -183,11 +245,11 @@ func subscribe(ctx context.Context, source Source, channel, pattern string, o Su
 	s := &Subscription{source: source}
 	e := &Entry{what: "subscription to " + subject.JoinMethod(channel, pattern), lost: s.fail}
 	e.do = func(ctx context.Context, on *session.Session) error {
-		x, err := openOperation(ctx, on, operation.Subscribe, operation.Subscription{Channel: channel, Pattern: pattern, Queue: o.Queue, Policy: o.Policy})
+		x, c, err := openOperation(ctx, on, operation.Subscribe, o.request(channel, pattern))
 		if err != nil {
 			return err
 		}
-		s.stream.Store(x)
+		s.now.Store(&supply{x, max(c.Replayed, 0)})
 		return nil
 	}
 	if ledgerOf(source) != nil {
@@ -197,7 +259,8 @@ func subscribe(ctx context.Context, source Source, channel, pattern string, o Su
 	if err := begin(ctx, source, e); err != nil {
 		return nil, err
 	}
-	s.from = s.stream.Load()
+	s.seen = s.now.Load()
+	s.replayed, s.replay = s.seen.replayed, uint64(s.seen.replayed)
 	return s, nil
 }
 
@@ -213,12 +276,13 @@ func (t *Table) SubscribeLocal(channel, pattern string, o SubscribeOptions) (*Su
 	if err := subject.ValidatePattern(pattern); err != nil {
 		return nil, status.Errorf(status.InvalidArgument, "%w", err)
 	}
-	limit := defaultQueue
-	if o.Queue > 0 {
-		limit = o.Queue
+	req := o.request(channel, pattern)
+	if err := direct(&req); err != nil {
+		return nil, err
 	}
+	limit, bytes := queueOf(&req, math.MaxInt)
 	s := &Subscription{signal: make(chan struct{}, 1)}
-	s.feed = &feed{table: t, key: key{channel, pattern}, local: s, policy: o.Policy, limit: limit}
+	s.feed = &feed{table: t, key: key{channel, pattern}, local: s, policy: o.Policy, limit: limit, bytes: bytes}
 	return s, t.addFeed(s.feed)
 }
 
@@ -233,17 +297,28 @@ func (s *Subscription) push(k key, m session.Message) {
 	if s.closed {
 		return
 	}
-	if len(s.queue) >= s.feed.limit {
+	size := len(p.Payload) + len(p.Ext)
+	for len(s.queue) > 0 && (len(s.queue) >= s.feed.limit || s.size+size > s.feed.bytes) {
 		t.dropped.Add(1)
 		s.dropped.Add(1)
 		if s.feed.policy == operation.DropNewest {
 			return
 		}
-		s.queue = s.queue[1:]
+		s.shiftLocked()
 	}
 	s.queue = append(s.queue, p)
+	s.size += size
 	t.delivered.Add(1)
 	s.wake()
+}
+
+// shiftLocked takes the oldest of what waits.
+func (s *Subscription) shiftLocked() Publication {
+	p := s.queue[0]
+	s.queue[0] = Publication{}
+	s.queue = s.queue[1:]
+	s.size -= len(p.Payload) + len(p.Ext)
+	return p
 }
 
 func (s *Subscription) wake() {
@@ -257,8 +332,7 @@ func (s *Subscription) pop(ctx context.Context) (Publication, error) {
 	for {
 		s.mu.Lock()
 		if len(s.queue) > 0 {
-			p := s.queue[0]
-			s.queue = s.queue[1:]
+			p := s.shiftLocked()
 			s.mu.Unlock()
 			return p, nil
 		}

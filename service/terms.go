@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plexus-ipc/plexus/jsonschema"
 	"github.com/plexus-ipc/plexus/operation"
@@ -36,6 +37,18 @@ func (t *Terms) check() error {
 type TopicTerms struct {
 	Shared bool            // others may publish on it, too
 	Schema json.RawMessage // of what is published, nil for none
+	// Keep and KeepAge have the hub keep the last values, or those of an age, for those who
+	// subscribe later; 0 and 0 is nothing. A direct peer keeps none.
+	Keep    int
+	KeepAge time.Duration
+}
+
+// Direct returns what the terms ask for that only a hub has.
+func (t *TopicTerms) Direct() error {
+	if t.Keep != 0 || t.KeepAge != 0 {
+		return errKeep
+	}
+	return nil
 }
 
 // Explore tells what this side offers in a channel: the operation of that name, as a direct

@@ -55,7 +55,7 @@ func (x *method[M]) info(name string, schemas bool) operation.MethodInfo {
 }
 
 func (t *topic[M]) info(name string, schemas bool) operation.TopicInfo {
-	i := operation.TopicInfo{Name: name, Shared: t.shared, Owners: []string{}, Described: t.terms.Size() > 0}
+	i := operation.TopicInfo{Name: name, Shared: t.shared, Owners: []string{}, Described: t.terms.Size() > 0, Keep: t.terms.Keep.Values, KeepAge: t.terms.Keep.Age.Seconds()}
 	for _, m := range t.holders {
 		i.Owners = append(i.Owners, m.ID())
 	}

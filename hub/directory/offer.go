@@ -50,6 +50,14 @@ type topic[M Member] struct {
 type Terms struct {
 	Shape         uint8  // of a method
 	Input, Output string // JSON Schemas, "" for none; a topic has an Input only
+	Keep          Keep   // of a topic
+}
+
+// Keep is what a topic keeps for those who subscribe later: the last so many values, or those
+// of an age; zero is no bound, both zero is nothing.
+type Keep struct {
+	Values int
+	Age    time.Duration
 }
 
 // Size is what terms count against Rules.Terms.
@@ -219,7 +227,7 @@ func (d *Directory[M]) mayDeclare(c *Channel[M], name string, shared bool, terms
 		return quota.Exceeded(operation.Limit{Name: quota.Topics, Scope: quota.ByChannel, Of: c.Name, Usage: len(c.topics), Bound: d.rules.Names},
 			"channel %s has %d topics and takes no more", c.Name, len(c.topics))
 	case t != nil && t.shared && shared && t.by != m && terms != (Terms{}) && terms != t.terms:
-		return status.Errorf(status.AlreadyExists, "topic %s of channel %s is declared with another schema by %s: declare it with the same, or none", name, c.Name, t.by.ID())
+		return status.Errorf(status.AlreadyExists, "topic %s of channel %s is declared with another schema, or keeps something else, by %s: declare it with the same, or none", name, c.Name, t.by.ID())
 	case t == nil || t.shared && shared:
 		return nil
 	case t.shared == shared && t.holders[0] == m:

@@ -106,7 +106,7 @@ func Removal(by, reason string) string {
 }
 
 // Subscription judges a request to subscribe and fills in the default policy.
-func Subscription(in *operation.Subscription, maxQueue int) error {
+func Subscription(in *operation.Subscription, maxQueue, maxBytes int) error {
 	var err error
 	if in.Channel != operation.Channel { // what the hub itself publishes: see Rights.Read
 		err = subject.ValidateChannel(in.Channel)
@@ -120,6 +120,12 @@ func Subscription(in *operation.Subscription, maxQueue int) error {
 	if in.Queue < 0 || in.Queue > maxQueue {
 		return status.Errorf(status.InvalidArgument, "a queue of %d messages: 0 to %d are possible", in.Queue, maxQueue)
 	}
+	if in.QueueBytes < 0 || in.QueueBytes > maxBytes {
+		return status.Errorf(status.InvalidArgument, "a queue of %d bytes: 0 to %d are possible", in.QueueBytes, maxBytes)
+	}
+	if in.Replay < 0 || !sensible(in.ReplayAge) {
+		return status.Errorf(status.InvalidArgument, "a replay of %d values and %v seconds: neither can be less than 0", in.Replay, in.ReplayAge)
+	}
 	switch in.Policy {
 	case "":
 		in.Policy = operation.DropOldest
@@ -130,6 +136,17 @@ func Subscription(in *operation.Subscription, maxQueue int) error {
 	}
 	return nil
 }
+
+// Topic judges what a topic is to keep.
+func Topic(in *operation.Topic) error {
+	if in.Keep < 0 || !sensible(in.KeepAge) {
+		return status.Errorf(status.InvalidArgument, "a topic cannot keep %d values of %v seconds: neither can be less than 0", in.Keep, in.KeepAge)
+	}
+	return nil
+}
+
+// sensible reports whether a number of seconds is a time: up to a hundred years.
+func sensible(seconds float64) bool { return seconds >= 0 && seconds <= 100*365*24*3600 }
 
 // Request judges the form of an operation's request and decodes it.
 func Request(name string, codec uint8, payload []byte, in any) error {

@@ -31,10 +31,16 @@ func TestGuard(t *testing.T) {
 		{"long product", Newcomer("x", long, nil, 10), status.LimitExceeded},
 		{"watch all", Watch(&operation.Place{}), status.OK},
 		{"watch reserved", Watch(&operation.Place{Channel: "$"}), status.InvalidArgument},
-		{"subscription", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">", Queue: 5}, 5), status.OK},
-		{"bad pattern", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">.a"}, 5), status.InvalidArgument},
-		{"long queue", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Queue: 6}, 5), status.InvalidArgument},
-		{"policy", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Policy: "x"}, 5), status.InvalidArgument},
+		{"subscription", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">", Queue: 5}, 5, 100), status.OK},
+		{"bad pattern", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">.a"}, 5, 100), status.InvalidArgument},
+		{"long queue", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Queue: 6}, 5, 100), status.InvalidArgument},
+		{"policy", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Policy: "x"}, 5, 100), status.InvalidArgument},
+		{"many bytes", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", QueueBytes: 101}, 5, 100), status.InvalidArgument},
+		{"replay", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Replay: 3, ReplayAge: 1.5}, 5, 100), status.OK},
+		{"replay of less than none", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Replay: -1}, 5, 100), status.InvalidArgument},
+		{"replay since the future", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", ReplayAge: -1}, 5, 100), status.InvalidArgument},
+		{"keep", Topic(&operation.Topic{Keep: 3, KeepAge: 1e6}), status.OK},
+		{"keep for ever", Topic(&operation.Topic{KeepAge: 1e300}), status.InvalidArgument},
 		{"empty request", request("op", 9, ""), status.OK},
 		{"codec", request("op", 2, "{}"), status.InvalidArgument},
 		{"size", request("op", 1, strings.Repeat(" ", MaxRequest+1)), status.TooLarge},
@@ -56,7 +62,7 @@ func TestGuard(t *testing.T) {
 		t.Error(got)
 	}
 	in := operation.Subscription{Channel: "ch", Pattern: "a"}
-	if Subscription(&in, 5) != nil || in.Policy != operation.DropOldest {
+	if Subscription(&in, 5, 100) != nil || in.Policy != operation.DropOldest {
 		t.Errorf("%+v", in)
 	}
 }

@@ -88,6 +88,9 @@ func New(c Config) *Outlet {
 // Limit returns how many messages may wait.
 func (o *Outlet) Limit() int { return o.queue.Limit }
 
+// Bytes returns how many bytes of them may wait.
+func (o *Outlet) Bytes() int { return o.queue.Bytes }
+
 // Push gives a Parcel to the receiver, now or later. It never blocks.
 func (o *Outlet) Push(p *Parcel, label *session.Route) (Verdict, error) {
 	o.mu.Lock()

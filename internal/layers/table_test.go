@@ -8,7 +8,8 @@ package layers
 //	L6  daemon
 //	L5  bridge  bridge/*  gateway/*  supervise  dashboard
 //	L4  . (the facade, which can serve a hub)  hub  hub/hubtest
-//	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/outlet  hub/bulletin  hub/quota
+//	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/bulletin  hub/quota
+//	    hub/retain  hub/outlet
 //	L2  session  service
 //	L1  codec  codec/*  transport  transport/*  auth  jsonschema  jsonschema/*  telemetry  telemetry/*
 //	L0  endpoint  status  subject  operation  wire  internal/*
@@ -50,6 +51,7 @@ var table = []row{
 	{layer: 3, path: "hub/schema", never: hubNever, noStd: pureStd},
 	// What the hub itself has to say, and the goroutine that says it.
 	{layer: 3, path: "hub/bulletin", never: hubNever, noStd: pureStd},
+	{layer: 3, path: "hub/retain", never: hubNever, noStd: pureStd},
 	// What waits before a receiver: the queues of deadletter, under a lock.
 	{layer: 3, path: "hub/outlet", also: []string{"hub/deadletter"}, never: hubNever, noStd: pureStd},
 
