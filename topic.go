@@ -57,7 +57,7 @@ func emit[T any](ctx context.Context, to session.Emitter, v *T, opts []Option) e
 	if err != nil {
 		return err
 	}
-	return to.Emit(ctx, m)
+	return o.Emit(ctx, to, m)
 }
 
 // Subscriber subscribes: a Client, a Channel, a Server.

@@ -39,6 +39,7 @@ const (
 	DefaultMaxQueued   = 64 << 20
 	DefaultMaxTopic    = 8 << 20
 	DefaultMaxKept     = 64 << 20
+	DefaultMaxAwaited  = 64 << 10
 )
 
 // Config describes a Hub. The zero value is useful. It is copied by New.
@@ -91,6 +92,10 @@ type Config struct {
 	// of the topic first.
 	MaxKeptBytesPerTopic, MaxKeptBytes int
 
+	// MaxAwaited is how many receivers of acknowledged publications the hub waits for at a
+	// time, of all publishers together.
+	MaxAwaited int
+
 	// MaxSchemasPerMember is how many bytes of schemas a member may announce.
 	MaxSchemasPerMember int
 	// Schemas says what becomes of messages that do not fit the schema of their method or
@@ -141,6 +146,7 @@ func (c Config) withDefaults() Config {
 		{&c.MaxSchemasPerMember, DefaultMaxSchemas}, {&c.MaxQueuedPerMember, DefaultMaxQueued},
 		{&c.MaxMethodsPerMember, DefaultMaxOffers}, {&c.MaxTopicsPerMember, DefaultMaxOffers},
 		{&c.MaxSchemasPerMember, DefaultMaxSchemas}, {&c.MaxKeptBytesPerTopic, DefaultMaxTopic}, {&c.MaxKeptBytes, DefaultMaxKept},
+		{&c.MaxAwaited, DefaultMaxAwaited},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -26,8 +26,9 @@ type Hub struct {
 
 	misfits, unusable, rejected deadletter.Rarely
 
-	kept  atomic.Int64 // bytes that topics keep
-	board *bulletin.Board
+	kept    atomic.Int64 // bytes that topics keep
+	awaited atomic.Int64 // receivers that have still to acknowledge a publication
+	board   *bulletin.Board
 
 	mu      sync.RWMutex
 	closing *status.Error

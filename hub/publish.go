@@ -45,7 +45,6 @@ type listener struct {
 // publisher is a member's route to a topic: there is one for each, however often the
 // member binds it.
 type publisher struct {
-	noCalls
 	m     *Member
 	topic *topic
 }
@@ -100,7 +99,7 @@ func (p *publisher) ReceiveRun(s *session.Session, run session.Run) bool {
 
 // deliver gives n publications to all who take them. Nothing is locked or allocated for it,
 // but what has to wait is kept once.
-func (p *publisher) deliver(s *session.Session, m *outlet.Parcel, n int) {
+func (p *publisher) deliver(by flusher, m *outlet.Parcel, n int) {
 	h, t := p.m.hub, p.topic
 	if t.gone.Load() {
 		h.count.publications.DropMany(deadletter.Undeclared, n) // the publisher is told by the revocation
@@ -109,20 +108,25 @@ func (p *publisher) deliver(s *session.Session, m *outlet.Parcel, n int) {
 	}
 	h.count.published.Add(uint64(n))
 	if r := t.kept.Load(); r != nil {
-		p.deliverKept(s, m, r)
+		p.deliverKept(by, m, r)
 	} else {
-		h.endOverflown(p.push(s, m, t.audienceNow(h), nil))
+		h.endOverflown(p.push(by, m, t.audienceNow(h), nil))
 	}
 	m.Done()
 }
 
+// flusher is what sees to it that receivers are flushed: the session that a publication came
+// by, as long as its goroutine reads.
+type flusher interface{ FlushAfter(to *session.Session) }
+
 // push gives publications to an audience, and appends those whom the policy is to end.
-func (p *publisher) push(s *session.Session, m *outlet.Parcel, a *audience, over []*feed) []*feed {
+func (p *publisher) push(by flusher, m *outlet.Parcel, a *audience, over []*feed) []*feed {
 	for i := range a.listeners {
 		l := &a.listeners[i]
+		m.Expect(l.f, l.f.m.id)
 		switch v, _ := l.f.out.Push(m, l.label); v {
 		case outlet.Delivered:
-			s.FlushAfter(l.f.m.s)
+			by.FlushAfter(l.f.m.s)
 		case outlet.Overflown:
 			over = append(over, l.f)
 		}

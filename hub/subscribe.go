@@ -37,6 +37,12 @@ func (f *feed) TryRun(run session.Run, source uint64, label *session.Route) (int
 	return f.x.TrySendRun(run, source, label)
 }
 
+// Sent implements outlet.Acknowledger.
+func (f *feed) Sent() uint64 { return f.x.Sent() }
+
+// Consumed implements outlet.Acknowledger.
+func (f *feed) Consumed() uint64 { return f.x.Consumed() }
+
 // Cancelled implements session.Canceller: the subscriber has given up, or gone.
 func (f *feed) Cancelled(reason *status.Error) { f.m.hub.endFeed(f, reason) }
 

@@ -70,7 +70,7 @@ func (c *Channel) Topic(name string) session.Emitter {
 	if p := h.topic.Load(); p != nil {
 		return p
 	}
-	p := &publisher{c, h}
+	p := &publisher{c: c, h: h, acked: Handle{source: h.source, bind: h.bind}}
 	h.topic.Store(p)
 	return p
 }
@@ -200,6 +200,9 @@ func (h *Handle) Emit(ctx context.Context, m session.Message) error {
 type publisher struct {
 	c *Channel
 	h *Handle
+
+	acked    Handle // the lane of publications that are acknowledged
+	sequence atomic.Uint64
 }
 
 // Emit implements session.Emitter.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/jsonschema"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -27,13 +28,14 @@ type Options struct {
 	Policy  string
 	OnError func(error) // of a listener
 
-	QueueBytes  int           // of a subscription, like …
-	Block       time.Duration // … how long it may hold up a publisher
-	OnBlock     string        // … and what happens then
-	Replay      int           // … how many of the values kept it begins with
-	ReplaySince time.Duration // … and of what age
-	Keep        int           // of a topic: how many values it keeps
-	KeepAge     time.Duration // … and of what age
+	QueueBytes  int                // of a subscription, like …
+	Block       time.Duration      // … how long it may hold up a publisher
+	OnBlock     string             // … and what happens then
+	Replay      int                // … how many of the values kept it begins with
+	ReplaySince time.Duration      // … and of what age
+	Receipt     *operation.Receipt // of a publication: what is to be filled in, nil for none
+	Keep        int                // of a topic: how many values it keeps
+	KeepAge     time.Duration      // … and of what age
 
 	Input, Output json.RawMessage      // JSON Schemas, instead of inferred ones
 	Given         bool                 // these and no others, also if they are empty

@@ -82,10 +82,8 @@ func undeclared(k key) *status.Error {
 	return status.Errorf(status.Undeclared, "topic %q has not been declared", k.String())
 }
 
-// Call implements session.Target: topics are not called.
-func (x *topic) Call(c *session.Call) {
-	c.Fail(status.Errorf(status.UnknownMethod, "%q is a topic", x.key.String()))
-}
+// Call implements session.Target: a publication that is to be acknowledged.
+func (x *topic) Call(c *session.Call) { c.Fail(errReceipt) }
 
 // Receive implements session.Target: a peer publishes.
 func (x *topic) Receive(s *session.Session, f *session.Frame) {

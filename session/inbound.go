@@ -272,9 +272,12 @@ func (s *Session) bind(h *wire.Header, payload []byte) error {
 	return nil
 }
 
-// rebind asks the router anew what a method's route means. Calls under way keep theirs.
+// rebind asks the router anew what a route that calls come by means. Calls under way keep theirs.
 func (s *Session) rebind(old *inRoute) *inRoute {
-	r := &inRoute{s: s, num: old.num, binding: old.binding, bind: old.bind}
+	r := &inRoute{s: s, num: old.num, binding: old.binding, bind: old.bind, taken: old.taken, limit: old.limit}
+	old.mu.Lock()
+	r.consumed, r.granted, r.last = old.consumed, old.granted, old.last
+	old.mu.Unlock()
 	s.resolve(r)
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()

@@ -101,7 +101,7 @@ func (r *received) shift() (price uint64) {
 	h, payload, size := head(r.run.b)
 	price = cost(len(payload))
 	it := &r.item
-	it.Codec, it.Source, it.Sequence = h.Codec, h.Source, h.Sequence
+	it.Codec, it.Source, it.Sequence, r.bits = h.Codec, h.Source, h.Sequence, h.Bits
 	it.Ext, it.Payload = r.run.b[wire.HeaderSize:size-len(payload)], payload
 	r.run.b, r.run.n, r.run.cost = r.run.b[size:], r.run.n-1, r.run.cost-price
 	r.taken = r.run.n == 0
@@ -239,8 +239,8 @@ func (x *Stream) next() (*Item, error) {
 		}
 	}
 	x.spent += x.cur.shift()
-	if x.cur.taken || x.spent >= uint64(x.s.cfg.StreamWindow)/8 {
-		x.grant(x.cur.item.Sequence)
+	if now := x.cur.bits&wire.BitAcknowledge != 0; now || x.cur.taken || x.spent >= uint64(x.s.cfg.StreamWindow)/8 {
+		x.grant(x.cur.item.Sequence, now)
 	}
 	return &x.cur.item, nil
 }
@@ -283,10 +283,10 @@ func (x *Stream) popLocked() {
 	}
 }
 
-// grant counts what was spent as consumed, and tells the peer if it is time to.
-func (x *Stream) grant(last uint64) {
+// grant counts what was spent as consumed, and tells the peer if it is time to, or wanted now.
+func (x *Stream) grant(last uint64, now bool) {
 	x.mu.Lock()
-	limit := x.consumeLocked(x.spent)
+	limit := x.consumeLocked(x.spent, now)
 	x.mu.Unlock()
 	x.spent = 0
 	if limit != 0 {
@@ -294,12 +294,12 @@ func (x *Stream) grant(last uint64) {
 	}
 }
 
-// consumeLocked returns the new limit if it is time to tell the peer, else 0.
-func (x *Stream) consumeLocked(n uint64) uint64 {
+// consumeLocked returns the new limit if it is time to tell the peer, or wanted now, else 0.
+func (x *Stream) consumeLocked(n uint64, now bool) uint64 {
 	window := uint64(x.s.cfg.StreamWindow)
 	x.consumed += n
 	limit := x.consumed + window
-	if x.over || x.peerEnd || limit-x.granted < window/2 {
+	if x.over || x.peerEnd || limit-x.granted < window/2 && !now {
 		return 0
 	}
 	x.granted = limit

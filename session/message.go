@@ -29,6 +29,9 @@ type Message struct {
 	Headers []wire.Pair
 	// Priority is 0 (normal) to 7 (most urgent).
 	Priority uint8
+	// Acknowledge asks the receiver of an item for credit as soon as it has been taken, see
+	// Stream.Consumed.
+	Acknowledge bool
 	// Idempotent says that a call may be executed twice.
 	Idempotent bool
 	// Time is when the message was made, in nanoseconds since 1970; 0 leaves it out.

@@ -246,7 +246,7 @@ func (r *Route) begin(ctx context.Context, m *Message, sink Sink, shape wire.Sha
 		return 0, err
 	}
 	h := wire.Header{
-		Kind: wire.KindCall, Flags: flags | out.flag(), Codec: m.Codec, ID: id, Route: r.num, Source: m.Source,
+		Kind: wire.KindCall, Flags: flags | out.flag(), Codec: m.Codec, ID: id, Route: r.num, Source: m.Source, Sequence: m.Sequence,
 		Deadline: deadline, Bits: wire.MakeBits(m.Priority, shape, m.Idempotent),
 	}
 	_ = s.appendMessage(ctx, h, ext, out.bytes, r, nil) // a request that is withdrawn is answered, too

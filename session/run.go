@@ -164,6 +164,7 @@ func head(b []byte) (h wire.Header, payload []byte, size int) {
 	_ = b[wire.HeaderSize-1]
 	size = int(binary.LittleEndian.Uint32(b))
 	h.Codec, h.Source, h.Sequence = b[6], binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+	h.Bits = binary.LittleEndian.Uint32(b[36:])
 	return h, b[wire.HeaderSize+8*int(b[7]) : size : size], size
 }
 

@@ -201,6 +201,18 @@ func (s *Session) answer(h wire.Header, ext, payload []byte) bool {
 // much: for a forwarder that goes on appending.
 func (s *Session) FlushLater() { s.flushOneWay() }
 
+// FlushSoon has what was appended flushed by another goroutine: it never flushes itself, nor
+// calls anybody, and so may be called under any lock.
+func (s *Session) FlushSoon() {
+	o := &s.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.buf) > 0 && !o.writing.Load() && !o.roused {
+		o.roused = true
+		s.wakeFlusherLocked()
+	}
+}
+
 // FlushAfter has what was appended to another session by Answer, Refuse, Forward or
 // StartStream flushed: after the batch of frames that the call came with if the goroutine
 // that reads still runs the call's Target, else now.
@@ -244,8 +256,8 @@ func (s *Session) request(t *turn, f *Frame) {
 		return
 	}
 	f.route = s.inRouteOf(f.Route)
-	if f.route == nil || f.route.bind.Class != wire.ClassMethod {
-		s.refuse(f, status.Errorf(status.Protocol, "route %d is not bound to a method", f.Route))
+	if f.route == nil || f.route.bind.Class != wire.ClassMethod && f.route.bind.Class != wire.ClassTopic {
+		s.refuse(f, status.Errorf(status.Protocol, "route %d is not bound to a method or a topic", f.Route))
 		return
 	}
 	if f.route.err != nil || f.route.revoked.Load() {

@@ -222,6 +222,22 @@ func (x *Stream) Acked() uint64 {
 	return x.window.acked
 }
 
+// Sent returns what the items sent so far have taken from the window, all together.
+func (x *Stream) Sent() uint64 {
+	x.s.out.mu.Lock()
+	defer x.s.out.mu.Unlock()
+	return x.window.sent
+}
+
+// Consumed returns how much of that belonged to items that the peer says its program has
+// taken. OnCredit's function is called when it may have grown: for one item soon after it was
+// taken if Message.Acknowledge has asked for that, else when half a window has gathered.
+func (x *Stream) Consumed() uint64 {
+	x.s.out.mu.Lock()
+	defer x.s.out.mu.Unlock()
+	return x.window.limit - x.s.peer.limits.Stream
+}
+
 // Send sends an item. It waits while the peer withholds credit or the outbox is full, as
 // long as ctx lets it.
 func (x *Stream) Send(ctx context.Context, m Message) error {
@@ -381,9 +397,12 @@ func (x *Stream) itemHeader(m *Message) (wire.Header, []byte, error) {
 		return wire.Header{}, nil, status.Errorf(status.TooLarge, "item of %d bytes, the peer takes at most %d", len(m.Payload), limit)
 	}
 	ext, err := m.extensions()
+	bits := wire.MakeBits(m.Priority, 0, false)
+	if m.Acknowledge {
+		bits |= wire.BitAcknowledge
+	}
 	return wire.Header{
-		Kind: wire.KindData, Codec: m.Codec, ID: x.id, Source: m.Source, Sequence: m.Sequence,
-		Bits: wire.MakeBits(m.Priority, 0, false),
+		Kind: wire.KindData, Codec: m.Codec, ID: x.id, Source: m.Source, Sequence: m.Sequence, Bits: bits,
 	}, ext, err
 }
 

@@ -109,7 +109,13 @@ func (h *Header) Shape() Shape { return Shape(h.Bits >> 4 & 3) }
 // Idempotent reports whether the caller declared that the call may be repeated.
 func (h *Header) Idempotent() bool { return h.Bits&bitIdempotent != 0 }
 
+// Acknowledge reports whether the sender of a DATA wants to know at once when it is taken.
+func (h *Header) Acknowledge() bool { return h.Bits&BitAcknowledge != 0 }
+
 const bitIdempotent = 1 << 8
+
+// BitAcknowledge in the bits of a DATA asks for CREDIT as soon as the item has been taken.
+const BitAcknowledge = 1 << 9
 
 // MakeBits returns the value of the bits field.
 func MakeBits(priority uint8, shape Shape, idempotent bool) uint32 {

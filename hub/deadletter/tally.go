@@ -26,6 +26,9 @@ const (
 
 var names = [reasons]string{"queue_full", "closed", "too_large", "refused", "nobody", "undeclared", "misrouted", "malformed"}
 
+// String returns the name under which the reason is reported.
+func (r Reason) String() string { return names[r] }
+
 // Tally counts what becomes of messages of one sort. Messages that were offered to a
 // receiver are Offered = Delivered + dropped + Queued; Nobody, Undeclared, Misrouted
 // and Malformed count others. The zero value is ready, and safe for concurrent use.

@@ -69,10 +69,12 @@ type Outlet struct {
 
 	mu      sync.Mutex
 	queue   deadletter.Queue[waiting]
-	charged int    // what the account counts of the queue
-	told    uint64 // gaps that Pump has still to return
-	ready   bool   // the receiver may get messages
-	blocked bool   // until the receiver has credit and room again
+	acks    []ack            // in the order in which they were sent
+	first   *session.Message // until it is sent
+	charged int              // what the account counts of the queue
+	told    uint64           // gaps that Pump has still to return
+	ready   bool             // the receiver may get messages
+	blocked bool             // until the receiver has credit and room again
 	closed  bool
 }
 
@@ -96,6 +98,7 @@ func (o *Outlet) Push(p *Parcel, label *session.Route) (Verdict, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
+		o.missedLocked(p.watch, deadletter.Closed)
 		return Gone, nil
 	}
 	if p.run.Len() > 0 {
@@ -107,9 +110,10 @@ func (o *Outlet) Push(p *Parcel, label *session.Route) (Verdict, error) {
 		switch {
 		case ok:
 			o.tally.Delivered.Add(1)
+			o.sentLocked(p.watch)
 			return Delivered, nil
 		case err != nil:
-			v := o.failedLocked(err)
+			v := o.failedLocked(err, p.watch)
 			o.pumpLocked() // tells of the gap
 			return v, err
 		}
@@ -197,6 +201,7 @@ func (o *Outlet) discard(w waiting, why deadletter.Reason) {
 	if why == deadletter.QueueFull {
 		o.tellDropped(w.Len())
 	}
+	o.missedLocked(w.k.watch, why)
 	w.k.release()
 }
 
@@ -216,18 +221,21 @@ func Refuse(err error) Refusal { return Refusal{err} }
 func (r Refusal) Unwrap() error { return r.error }
 
 // failedLocked deals with the message at the head that could not be sent and never will be.
-func (o *Outlet) failedLocked(err error) Verdict {
+func (o *Outlet) failedLocked(err error, watch Watch) Verdict {
 	switch code := status.CodeOf(err); {
 	case errors.As(err, new(Refusal)):
 		o.tally.Drop(deadletter.Refused)
+		o.missedLocked(watch, deadletter.Refused)
 		return Refused
 	case code == status.TooLarge || code == status.InvalidArgument:
 		o.tally.Drop(deadletter.TooLarge)
 		o.tellDropped(1)
+		o.missedLocked(watch, deadletter.TooLarge)
 		o.queue.Miss(1)
 		return Queued
 	}
 	o.tally.Drop(deadletter.Closed)
+	o.missedLocked(watch, deadletter.Closed)
 	o.closeLocked()
 	return Queued
 }
@@ -237,10 +245,23 @@ func (o *Outlet) Start(first session.Message) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.closed {
-		_, _ = o.to.Try(first, nil) // there is credit for the first; if the session has ended, others find it, too
-		o.ready = true
+		o.first, o.ready = &first, true
 		o.pumpLocked()
 	}
+}
+
+// beginLocked sends what comes before all others; false if it has to wait, for room: there is
+// credit for it. If the session has ended, others find it, too.
+func (o *Outlet) beginLocked() bool {
+	if o.first == nil {
+		return true
+	}
+	ok, err := o.to.Try(*o.first, nil)
+	if o.blocked = !ok && err == nil; o.blocked {
+		return false
+	}
+	o.first = nil
+	return true
 }
 
 // Pump sends what the receiver takes of the queue. It is called when it may take more, and
@@ -248,6 +269,7 @@ func (o *Outlet) Start(first session.Message) {
 func (o *Outlet) Pump() (gap uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.takenLocked()
 	o.pumpLocked()
 	gap, o.told = o.told, 0
 	return gap
@@ -256,7 +278,7 @@ func (o *Outlet) Pump() (gap uint64) {
 func (o *Outlet) pumpLocked() {
 	o.blocked = false
 	defer o.settleLocked()
-	for o.ready && !o.closed {
+	for o.ready && !o.closed && o.beginLocked() {
 		w, gap, more := o.queue.Peek()
 		if *gap > 0 && !o.tellLocked(gap) || !more {
 			return
@@ -265,12 +287,14 @@ func (o *Outlet) pumpLocked() {
 		if n > 0 {
 			o.tally.Queued.Add(-int64(n))
 			o.tally.Delivered.Add(uint64(n))
+			o.sentLocked(w.k.watch)
 			o.queue.Take(n).k.release()
 		}
 		if err != nil {
-			o.queue.Take(1).k.release()
+			failed := o.queue.Take(1).k
 			o.tally.Queued.Add(-1)
-			o.failedLocked(err)
+			o.failedLocked(err, failed.watch)
+			failed.release()
 		} else if n < w.Len() {
 			o.blocked = true
 			return
@@ -323,6 +347,7 @@ func (o *Outlet) Close() {
 
 func (o *Outlet) closeLocked() {
 	o.closed = true
+	o.forsakeLocked()
 	for o.queue.Len() > 0 {
 		w, _, _ := o.queue.Peek()
 		o.queue.Take(w.Len())

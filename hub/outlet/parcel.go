@@ -17,6 +17,7 @@ type Parcel struct {
 	run             session.Run    // in the name of Source
 	frame           *session.Frame // Message is this; nil if it needs none
 	kept            *kept
+	watch           Watch // nil mostly
 }
 
 // kept is a message, or a run, that waits in one or more queues.
@@ -25,6 +26,8 @@ type kept struct {
 	run  session.Run
 	buf  interface{ Release() } // nil if the garbage collector has it
 	refs atomic.Int32
+
+	watch Watch // nil mostly
 }
 
 // OfFrame returns the Parcel of a frame, in the name of source.
@@ -45,7 +48,7 @@ func Of(m session.Message) Parcel { return Parcel{Message: m} }
 // keep returns the kept form of p, with a reference for one queue.
 func (p *Parcel) keep() *kept {
 	if p.kept == nil {
-		k := &kept{Message: p.Message}
+		k := &kept{Message: p.Message, watch: p.watch}
 		switch {
 		case p.run.Len() > 0:
 			k.run = p.run.Keep()

@@ -12,7 +12,17 @@ type Retained struct {
 }
 
 // Retain keeps a message, which is not one of several that came together, until Release.
-func (p *Parcel) Retain(from *session.Bind) Retained { return Retained{p.keep(), from} }
+// Nobody watches what is kept.
+func (p *Parcel) Retain(from *session.Bind) Retained {
+	if p.watch == nil {
+		return Retained{p.keep(), from}
+	}
+	own := Parcel{Message: p.Message, frame: p.frame}
+	own.Acknowledge = false
+	k := own.keep()
+	own.Done()
+	return Retained{k, from}
+}
 
 // From returns the name that the message was published under.
 func (r Retained) From() *session.Bind { return r.label }

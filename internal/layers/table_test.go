@@ -9,7 +9,7 @@ package layers
 //	L5  bridge  bridge/*  gateway/*  supervise  dashboard
 //	L4  . (the facade, which can serve a hub)  hub  hub/hubtest
 //	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/bulletin  hub/quota
-//	    hub/retain  hub/outlet
+//	    hub/retain  hub/outlet  hub/receipt
 //	L2  session  service
 //	L1  codec  codec/*  transport  transport/*  auth  jsonschema  jsonschema/*  telemetry  telemetry/*
 //	L0  endpoint  status  subject  operation  wire  internal/*
@@ -54,6 +54,9 @@ var table = []row{
 	{layer: 3, path: "hub/retain", never: hubNever, noStd: pureStd},
 	// What waits before a receiver: the queues of deadletter, under a lock.
 	{layer: 3, path: "hub/outlet", also: []string{"hub/deadletter"}, never: hubNever, noStd: pureStd},
+
+	// What becomes of a publication in each outlet.
+	{layer: 3, path: "hub/receipt", also: []string{"hub/deadletter", "hub/outlet"}, never: hubNever, noStd: pureStd},
 
 	{layer: 4, path: "hub", never: hubNever},
 	{layer: 4, path: "hub/hubtest", also: []string{"hub"}},                // the suite of its members

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package operation
+
+// Receipt answers an acknowledged publication: a call of a topic. A receiver is a
+// subscription whose pattern matched; it has got the publication when its program has taken
+// it, which its session says. A member with several such subscriptions is there several times.
+type Receipt struct {
+	Matched   int `json:"matched"`   // receivers there were, 0 if nobody had subscribed
+	Delivered int `json:"delivered"` // those who got it
+	// Receivers are the members who got it, Missed those who did not: the first MaxReceivers
+	// of each.
+	Receivers []string `json:"receivers,omitempty"`
+	Missed    []Miss   `json:"missed,omitempty"`
+}
+
+// MaxReceivers is how many receivers of each sort a Receipt names.
+const MaxReceivers = 1000
+
+// Complete reports whether there was anybody, and all got it.
+func (r *Receipt) Complete() bool { return r.Matched > 0 && r.Delivered == r.Matched }
+
+// Miss is a receiver that did not get a publication.
+type Miss struct {
+	Member string `json:"member"`
+	Reason string `json:"reason"` // a reason of HubStatus.Dropped, or MissDeadline
+}
+
+// MissDeadline: the receiver has not said in time that it took the publication. It may have,
+// or may still.
+const MissDeadline = "deadline"
