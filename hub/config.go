@@ -28,6 +28,7 @@ const (
 	DefaultQueue       = 1024
 	DefaultQueueBytes  = 8 << 20
 	DefaultMaxQueue    = 64 << 10
+	DefaultMaxBlock    = 50 * time.Millisecond
 	DefaultMaxChannels = 4096
 	DefaultMaxMembers  = 16 << 10
 	DefaultMaxNames    = 16 << 10
@@ -64,6 +65,9 @@ type Config struct {
 	DefaultQueue, DefaultQueueBytes int
 	// MaxQueue is the longest queue that a subscription may ask for.
 	MaxQueue int
+
+	// MaxBlock is how long a subscription may hold up a publisher each time.
+	MaxBlock time.Duration
 
 	// MaxChannels is how many channels may exist at a time.
 	MaxChannels int
@@ -151,6 +155,9 @@ func (c Config) withDefaults() Config {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
+	}
+	if c.MaxBlock <= 0 {
+		c.MaxBlock = DefaultMaxBlock
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

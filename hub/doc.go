@@ -20,13 +20,15 @@
 //	call.go       calls without streams              stream.go     calls with streams, their credit
 //	event.go      events and broadcasts              publish.go    publications
 //	subscribe.go  who takes publications             stats.go      counters
+//	retention.go  values kept for later              acknowledge.go  who got a publication
 //	operation.go  the methods of channel "$"         check.go      what does not fit its schema
 //	system.go     what the hub itself publishes      limits.go     who may have how much
 //	admin.go      what administrators do
 //
 // The pure parts are packages: directory (who is there), guard (may he), deadletter (what
-// if not), schema (is it well formed), quota (how much of it). What waits before a receiver
-// is in package outlet, what the hub has to say itself in bulletin.
+// if not), schema (is it well formed), quota (how much of it), retain (what was said before).
+// What waits before a receiver is in package outlet, who got it in receipt, what the hub has
+// to say itself in bulletin.
 //
 // The data plane takes no lock that all members share: a route remembers where it leads
 // and looks again, under the hub's lock, only when that has gone. The lock is never held
@@ -36,6 +38,6 @@
 // Membership is for those who offer something or want to be counted: calling, sending,
 // broadcasting and subscribing need none.
 //
-// package size: members, routes and tables have one lock and one life; what needs neither is
-// in the packages below.
+// package size: the operations and the data plane share the tables under the hub's one lock;
+// what needs neither is in the packages below.
 package hub

@@ -34,6 +34,7 @@ type topic struct {
 type audience struct {
 	seen      uint64
 	listeners []listener
+	blocks    bool // one of them may hold up publishers
 }
 
 // listener is a subscription, and how its items say where they come from.
@@ -84,12 +85,13 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 		}
 	}
 	m := outlet.OfFrame(f, p.m.number)
+	m.MayHold()
 	p.deliver(s, &m, 1)
 }
 
 // ReceiveRun implements session.RunTarget. What is judged is judged one by one.
 func (p *publisher) ReceiveRun(s *session.Session, run session.Run) bool {
-	if p.topic.checks.Load() != nil || p.topic.kept.Load() != nil {
+	if p.topic.checks.Load() != nil || p.topic.kept.Load() != nil || p.topic.audienceNow(p.m.hub).blocks {
 		return false
 	}
 	m := outlet.OfRun(run, p.m.number)
@@ -167,6 +169,7 @@ func (h *Hub) matchAudience(t *topic) *audience {
 			label = f.m.s.Route(wire.Bind{Class: wire.ClassLabel, Channel: t.at.channel, Name: t.at.name})
 			labels[f.m] = label
 		}
+		a.blocks = a.blocks || f.out.Blocks()
 		a.listeners = append(a.listeners, listener{f: f, label: label})
 	}
 	t.audience.Store(a)

@@ -38,7 +38,7 @@ func (h *Hub) Status() operation.HubStatus {
 		Calls:  c.calls.Load(), Events: c.events.Offered.Load(), Published: c.published.Load(),
 		Matched: c.publications.Offered.Load(), Delivered: c.publications.Delivered.Load(),
 		Queued:   uint64(max(c.publications.Queued.Load(), 0)),
-		Replayed: c.replayed.Load(), Kept: uint64(max(h.kept.Load(), 0)),
+		Replayed: c.replayed.Load(), Blocked: c.publications.Blocked.Load(), Kept: uint64(max(h.kept.Load(), 0)),
 		Malformed: c.malformed.Load(), Dropped: make(map[string]uint64),
 	}
 	if h.cfg.Endpoints != nil {

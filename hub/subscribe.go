@@ -72,7 +72,7 @@ func (m *Member) subscribe(c *session.Call) {
 	var in operation.Subscription
 	err := decode(c, &in, wire.ServerStream)
 	if err == nil {
-		err = guard.Subscription(&in, m.hub.cfg.MaxQueue, m.hub.cfg.DefaultQueueBytes)
+		err = guard.Subscription(&in, guard.Bounds{Queue: m.hub.cfg.MaxQueue, Bytes: m.hub.cfg.DefaultQueueBytes, Block: m.hub.cfg.MaxBlock})
 	}
 	if err != nil {
 		c.Fail(err)
@@ -80,6 +80,10 @@ func (m *Member) subscribe(c *session.Call) {
 	}
 	f := &feed{m: m, channel: in.Channel, pattern: in.Pattern}
 	cfg := m.hub.cfg.outlet(f, &m.hub.count.publications, in.Queue, in.Policy)
+	if in.Policy == operation.Block {
+		cfg.Policy, cfg.Block = in.OnBlock, max(seconds(in.Block), 1)
+		cfg.Overflown = func() { m.hub.endOverflown([]*feed{f}) }
+	}
 	if in.QueueBytes > 0 {
 		cfg.Bytes = in.QueueBytes
 	}

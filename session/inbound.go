@@ -352,19 +352,37 @@ func (h *Held) Consumed() {
 	}
 }
 
+// ConsumedSoon is Consumed that never flushes: another goroutine does, so that it may be
+// called under any lock.
+func (h *Held) ConsumedSoon() {
+	if h == nil {
+		return
+	}
+	if c := h.r.count(h.n, h.seq); c.Limit != 0 {
+		h.r.s.later(wire.Header{Kind: wire.KindCredit, Route: h.r.num, Sequence: h.r.binding}, nil, wire.AppendCredit(nil, c))
+		h.r.s.FlushSoon()
+	}
+}
+
 // consume gives credit back and tells the peer once half a window has gathered.
 func (r *inRoute) consume(n, seq uint64) {
+	if c := r.count(n, seq); c.Limit != 0 {
+		r.s.control(wire.Header{Kind: wire.KindCredit, Route: r.num, Sequence: r.binding}, wire.AppendCredit(nil, c))
+	}
+}
+
+// count counts credit as given back and returns what the peer is to be told, the zero Credit
+// if that is nothing yet.
+func (r *inRoute) count(n, seq uint64) wire.Credit {
 	window := uint64(r.s.cfg.RouteWindow)
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.consumed += n
 	r.last = max(r.last, seq)
 	limit := r.consumed + window
 	if limit-r.granted < window/2 {
-		r.mu.Unlock()
-		return
+		return wire.Credit{}
 	}
 	r.granted = limit
-	last := r.last
-	r.mu.Unlock()
-	r.s.control(wire.Header{Kind: wire.KindCredit, Route: r.num, Sequence: r.binding}, wire.AppendCredit(nil, wire.Credit{Limit: limit, Acked: last}))
+	return wire.Credit{Limit: limit, Acked: r.last}
 }

@@ -122,6 +122,36 @@ func (q *Queue[T]) addEnd(item T, dropped func(T)) {
 	q.add(item)
 }
 
+// Shrink drops what no longer fits, by the policy, after the limits were lowered. At least one
+// message stays.
+func (q *Queue[T]) Shrink(dropped func(T)) {
+	for q.n > 1 && (q.n > q.Limit || q.size > q.Bytes) {
+		if q.Policy == operation.DropNewest {
+			dropped(q.takeLast())
+			continue
+		}
+		head := q.Take(1)
+		q.Miss(1)
+		dropped(head)
+	}
+}
+
+// takeLast takes the newest message out, and notes that it is missing.
+func (q *Queue[T]) takeLast() T {
+	e := &q.items.items[len(q.items.items)-1]
+	last := e.item
+	if n := last.Len(); n > 1 {
+		e.item, last = e.item.Split(n - 1)
+		q.gap++
+	} else {
+		q.gap += e.gap + 1
+		q.items.drop()
+	}
+	q.n--
+	q.size -= last.Size()
+	return last
+}
+
 // Peek returns the oldest piece and how many messages are missing before it, to be set to
 // zero when that has been told. With no piece ok is false, and the gap is after all there were.
 func (q *Queue[T]) Peek() (item T, gap *uint64, ok bool) {
@@ -183,6 +213,16 @@ func (q *fifo[T]) push(v T) {
 		q.items, q.head = q.items[:n], 0
 	}
 	q.items = append(q.items, v)
+}
+
+// drop takes the newest item out.
+func (q *fifo[T]) drop() {
+	var zero T
+	last := len(q.items) - 1
+	q.items[last] = zero
+	if q.items = q.items[:last]; q.head == last {
+		q.items, q.head = q.items[:0], 0
+	}
 }
 
 func (q *fifo[T]) pop() T {

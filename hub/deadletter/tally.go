@@ -36,6 +36,7 @@ type Tally struct {
 	Offered   atomic.Uint64 // messages × receivers
 	Delivered atomic.Uint64 // handed to the receivers' sessions
 	Queued    atomic.Int64
+	Blocked   atomic.Uint64 // those that held up their publishers, besides
 	dropped   [reasons]atomic.Uint64
 }
 

@@ -9,6 +9,7 @@ package guard
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/plexus-ipc/plexus/hub/quota"
 	"github.com/plexus-ipc/plexus/jsonschema"
@@ -105,8 +106,14 @@ func Removal(by, reason string) string {
 	return why
 }
 
-// Subscription judges a request to subscribe and fills in the default policy.
-func Subscription(in *operation.Subscription, maxQueue, maxBytes int) error {
+// Bounds are the most that a subscription may ask for.
+type Bounds struct {
+	Queue, Bytes int
+	Block        time.Duration
+}
+
+// Subscription judges a request to subscribe and fills in the defaults of its policies.
+func Subscription(in *operation.Subscription, most Bounds) error {
 	var err error
 	if in.Channel != operation.Channel { // what the hub itself publishes: see Rights.Read
 		err = subject.ValidateChannel(in.Channel)
@@ -117,22 +124,47 @@ func Subscription(in *operation.Subscription, maxQueue, maxBytes int) error {
 	if err != nil {
 		return invalid(err)
 	}
-	if in.Queue < 0 || in.Queue > maxQueue {
-		return status.Errorf(status.InvalidArgument, "a queue of %d messages: 0 to %d are possible", in.Queue, maxQueue)
+	if in.Queue < 0 || in.Queue > most.Queue {
+		return status.Errorf(status.InvalidArgument, "a queue of %d messages: 0 to %d are possible", in.Queue, most.Queue)
 	}
-	if in.QueueBytes < 0 || in.QueueBytes > maxBytes {
-		return status.Errorf(status.InvalidArgument, "a queue of %d bytes: 0 to %d are possible", in.QueueBytes, maxBytes)
+	if in.QueueBytes < 0 || in.QueueBytes > most.Bytes {
+		return status.Errorf(status.InvalidArgument, "a queue of %d bytes: 0 to %d are possible", in.QueueBytes, most.Bytes)
 	}
 	if in.Replay < 0 || !sensible(in.ReplayAge) {
 		return status.Errorf(status.InvalidArgument, "a replay of %d values and %v seconds: neither can be less than 0", in.Replay, in.ReplayAge)
 	}
-	switch in.Policy {
+	if in.Policy == operation.Block {
+		return blocking(in, most.Block)
+	}
+	if in.Block != 0 || in.OnBlock != "" {
+		return status.Errorf(status.InvalidArgument, "block_seconds and on_block are for the policy %s", operation.Block)
+	}
+	return policy(&in.Policy, "policy", operation.Block)
+}
+
+// blocking judges a subscription that holds up publishers.
+func blocking(in *operation.Subscription, most time.Duration) error {
+	if in.Block == 0 {
+		in.Block = most.Seconds()
+	}
+	if !sensible(in.Block) || in.Block > most.Seconds() {
+		return status.Errorf(status.InvalidArgument, "publishers may be held up for %v, not for %v seconds", most, in.Block)
+	}
+	return policy(&in.OnBlock, "on_block", "")
+}
+
+// policy judges a policy and fills in the default; other is one more that is possible.
+func policy(p *string, what, other string) error {
+	switch *p {
 	case "":
-		in.Policy = operation.DropOldest
+		*p = operation.DropOldest
 	case operation.DropOldest, operation.DropNewest, operation.Disconnect:
 	default:
-		return status.Errorf(status.InvalidArgument, "unknown policy %q: it is %s, %s or %s",
-			in.Policy, operation.DropOldest, operation.DropNewest, operation.Disconnect)
+		if other != "" {
+			other = ", " + other
+		}
+		return status.Errorf(status.InvalidArgument, "unknown %s %q: it is one of %s, %s, %s%s",
+			what, *p, operation.DropOldest, operation.DropNewest, operation.Disconnect, other)
 	}
 	return nil
 }

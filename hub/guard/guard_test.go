@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
@@ -14,6 +15,7 @@ import (
 )
 
 func TestGuard(t *testing.T) {
+	most := Bounds{Queue: 5, Bytes: 100, Block: 50 * time.Millisecond}
 	long := strings.Repeat("x", 300)
 	for _, c := range []struct {
 		what string
@@ -31,14 +33,18 @@ func TestGuard(t *testing.T) {
 		{"long product", Newcomer("x", long, nil, 10), status.LimitExceeded},
 		{"watch all", Watch(&operation.Place{}), status.OK},
 		{"watch reserved", Watch(&operation.Place{Channel: "$"}), status.InvalidArgument},
-		{"subscription", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">", Queue: 5}, 5, 100), status.OK},
-		{"bad pattern", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">.a"}, 5, 100), status.InvalidArgument},
-		{"long queue", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Queue: 6}, 5, 100), status.InvalidArgument},
-		{"policy", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Policy: "x"}, 5, 100), status.InvalidArgument},
-		{"many bytes", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", QueueBytes: 101}, 5, 100), status.InvalidArgument},
-		{"replay", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Replay: 3, ReplayAge: 1.5}, 5, 100), status.OK},
-		{"replay of less than none", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Replay: -1}, 5, 100), status.InvalidArgument},
-		{"replay since the future", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", ReplayAge: -1}, 5, 100), status.InvalidArgument},
+		{"subscription", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">", Queue: 5}, most), status.OK},
+		{"bad pattern", Subscription(&operation.Subscription{Channel: "ch", Pattern: ">.a"}, most), status.InvalidArgument},
+		{"long queue", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Queue: 6}, most), status.InvalidArgument},
+		{"policy", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Policy: "x"}, most), status.InvalidArgument},
+		{"many bytes", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", QueueBytes: 101}, most), status.InvalidArgument},
+		{"block", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Policy: operation.Block, Block: 0.05, OnBlock: operation.DropNewest}, most), status.OK},
+		{"long block", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Policy: operation.Block, Block: 0.06}, most), status.InvalidArgument},
+		{"block then block", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Policy: operation.Block, OnBlock: operation.Block}, most), status.InvalidArgument},
+		{"time without block", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Block: 0.01}, most), status.InvalidArgument},
+		{"replay", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Replay: 3, ReplayAge: 1.5}, most), status.OK},
+		{"replay of less than none", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", Replay: -1}, most), status.InvalidArgument},
+		{"replay since the future", Subscription(&operation.Subscription{Channel: "ch", Pattern: "a", ReplayAge: -1}, most), status.InvalidArgument},
 		{"keep", Topic(&operation.Topic{Keep: 3, KeepAge: 1e6}), status.OK},
 		{"keep for ever", Topic(&operation.Topic{KeepAge: 1e300}), status.InvalidArgument},
 		{"empty request", request("op", 9, ""), status.OK},
@@ -62,7 +68,7 @@ func TestGuard(t *testing.T) {
 		t.Error(got)
 	}
 	in := operation.Subscription{Channel: "ch", Pattern: "a"}
-	if Subscription(&in, 5, 100) != nil || in.Policy != operation.DropOldest {
+	if Subscription(&in, most) != nil || in.Policy != operation.DropOldest {
 		t.Errorf("%+v", in)
 	}
 }

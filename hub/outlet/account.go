@@ -50,13 +50,21 @@ func (o *Outlet) squeezeLocked(size int) bool {
 	if o.account == nil {
 		return true
 	}
-	free := o.account.free()
-	if free < o.bytes-o.charged {
+	free, roof := o.account.free(), o.roofLocked()
+	if free < roof-o.charged {
 		o.queue.Bytes = o.charged + free
 	} else {
-		o.queue.Bytes = o.bytes
+		o.queue.Bytes = roof
 	}
 	return o.queue.Len() > 0 || size <= max(free, o.least())
+}
+
+// roofLocked is the bound of the queue's bytes if the account has room for them.
+func (o *Outlet) roofLocked() int {
+	if b := o.block; b != nil && !b.lapsed {
+		return b.bytes + overrunBytes
+	}
+	return o.bytes
 }
 
 // least is what a queue may always hold if no other holds anything: one message may be longer

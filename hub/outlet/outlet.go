@@ -9,6 +9,7 @@ package outlet
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/operation"
@@ -56,6 +57,10 @@ type Config struct {
 	Dropped func(n int)
 	// Ready lets messages go to the receiver at once, without Start.
 	Ready bool
+	// Block, if not 0, is how long publishers are held up when the queue is full, before
+	// Policy applies; and Overflown ends the receiver if that is the policy.
+	Block     time.Duration
+	Overflown func()
 }
 
 // Outlet is the bounded queue of messages for one receiver. It is safe for concurrent use.
@@ -65,7 +70,9 @@ type Outlet struct {
 	gapped  func(n uint64) session.Message
 	dropped func(n int)
 	account *Account
-	bytes   int // what queue.Bytes is if the account allows it
+	limit   int
+	bytes   int    // what queue.Bytes is if account and block allow it
+	block   *block // nil mostly
 
 	mu      sync.Mutex
 	queue   deadletter.Queue[waiting]
@@ -80,18 +87,23 @@ type Outlet struct {
 
 // New returns an empty Outlet.
 func New(c Config) *Outlet {
-	return &Outlet{
+	o := &Outlet{
 		to: c.To, tally: c.Tally, gapped: c.Gapped, dropped: c.Dropped, ready: c.Ready,
-		account: c.Account, bytes: c.Bytes,
+		account: c.Account, limit: c.Limit, bytes: c.Bytes,
 		queue: deadletter.Queue[waiting]{Limit: c.Limit, Bytes: c.Bytes, Policy: c.Policy},
 	}
+	if c.Block > 0 {
+		o.block = &block{patience: c.Block, limit: c.Limit, bytes: c.Bytes, disconnect: c.Overflown}
+		o.riseLocked()
+	}
+	return o
 }
 
 // Limit returns how many messages may wait.
-func (o *Outlet) Limit() int { return o.queue.Limit }
+func (o *Outlet) Limit() int { return o.limit }
 
 // Bytes returns how many bytes of them may wait.
-func (o *Outlet) Bytes() int { return o.queue.Bytes }
+func (o *Outlet) Bytes() int { return o.bytes }
 
 // Push gives a Parcel to the receiver, now or later. It never blocks.
 func (o *Outlet) Push(p *Parcel, label *session.Route) (Verdict, error) {
@@ -119,7 +131,9 @@ func (o *Outlet) Push(p *Parcel, label *session.Route) (Verdict, error) {
 		}
 		o.blocked = true
 	}
-	return o.queueLocked(waiting{k: p.keep(), label: label}), nil
+	v := o.queueLocked(waiting{k: p.keep(), label: label})
+	o.holdLocked(p)
+	return v, nil
 }
 
 func (o *Outlet) pushRunLocked(p *Parcel, label *session.Route) Verdict {
@@ -289,9 +303,11 @@ func (o *Outlet) pumpLocked() {
 			o.tally.Delivered.Add(uint64(n))
 			o.sentLocked(w.k.watch)
 			o.queue.Take(n).k.release()
+			o.easeLocked(n)
 		}
 		if err != nil {
 			failed := o.queue.Take(1).k
+			o.easeLocked(1)
 			o.tally.Queued.Add(-1)
 			o.failedLocked(err, failed.watch)
 			failed.release()
@@ -348,6 +364,7 @@ func (o *Outlet) Close() {
 func (o *Outlet) closeLocked() {
 	o.closed = true
 	o.forsakeLocked()
+	o.closeBlockLocked()
 	for o.queue.Len() > 0 {
 		w, _, _ := o.queue.Peek()
 		o.queue.Take(w.Len())

@@ -17,7 +17,9 @@ type Parcel struct {
 	run             session.Run    // in the name of Source
 	frame           *session.Frame // Message is this; nil if it needs none
 	kept            *kept
-	watch           Watch // nil mostly
+	watch           Watch // nil mostly, as …
+	hold            *hold // … the credit of the frame
+	holdable        bool
 }
 
 // kept is a message, or a run, that waits in one or more queues.
@@ -67,6 +69,9 @@ func (p *Parcel) keep() *kept {
 func (p *Parcel) Done() {
 	if p.kept != nil {
 		p.kept.release()
+	}
+	if p.hold != nil {
+		p.hold.release()
 	}
 }
 
