@@ -26,6 +26,10 @@ type offer struct {
 
 	checks atomic.Pointer[schema.Checks] // nil mostly
 
+	pool       *pool       // of a method that has one; m and route are nil if seat is
+	seat       *seat       // of m in the pool
+	idempotent atomic.Bool // m has said so
+
 	room *room // of a target: valid as long as the members are what they were
 	seen uint64
 }
@@ -76,6 +80,13 @@ func (r *caller) Call(c *session.Call) {
 			return
 		}
 	}
+	if o.pool != nil {
+		if o.seat == nil {
+			r.m.group(c, o.pool)
+			return
+		}
+		o.force()
+	}
 	if c.Shape() == wire.Unary {
 		r.m.unary(c, o)
 	} else {
@@ -99,7 +110,12 @@ func (h *Hub) find(b wire.Bind) (*offer, error) {
 		return nil, status.Errorf(status.NotFound, "channel %s has no member %s", b.Channel, b.Target)
 	}
 	o := newOffer(m, wire.ClassMethod, at)
-	if p := h.offers[at]; p != nil && p.m == m {
+	if p := h.offers[at]; p != nil && p.pool != nil {
+		if of := p.pool.of(m); of != nil {
+			o.pool, o.seat = p.pool, of.seat
+			o.checks.Store(p.checks.Load())
+		}
+	} else if p != nil && p.m == m {
 		o.checks.Store(p.checks.Load())
 	}
 	o.room = h.rooms[b.Channel]
@@ -149,11 +165,13 @@ type link struct {
 	busy      bool
 	running   bool
 	cancelled bool
-	id        uint32 // at the caller
-	callee    uint32 // at the provider, if running
-	offer     *offer
+	id        uint32             // at the caller
+	callee    uint32             // at the provider, if running
+	offer     *offer             // nil while it waits for one
 	calls     uint64             // so far
-	began     time.Time          // of the call; zero if it is not timed
+	timed     time.Time          // when the call came; zero if it is not timed
+	began     time.Time          // when it was given to a provider of a group
+	req       *request           // nil mostly
 	stop      context.CancelFunc // ends the wait for room in the provider's outbox; nil if there is none
 }
 
@@ -174,16 +192,23 @@ func (m *Member) link(id uint32) *link {
 // unary passes a call without streams on.
 func (m *Member) unary(c *session.Call, o *offer) {
 	id, l := c.ID, m.link(c.ID)
-	if !l.begin(id, o) {
+	if !l.begin(id, o, nil) {
+		o.unused()
 		c.Fail(status.Errorf(status.Protocol, "the call id %d is in use", id))
 		return
 	}
 	if !c.Detach(l) {
 		l.finish(id)
+		o.unused()
 		return
 	}
 	callee, err := l.start(c)
 	if err != nil {
+		if o.seat != nil && o.room == nil { // nobody has named this provider
+			m.elsewhere(c, o, l, err)
+			return
+		}
+		o.unused()
 		if l.finish(id) {
 			m.s.Refuse(id, m.hub.count.fail(o.unreached(err)))
 			c.FlushAfter(m.s)
@@ -238,17 +263,20 @@ func (l *link) waits(stop context.CancelFunc) bool {
 }
 
 // begin makes l that of a new call; false if it is in use, which a correct peer never causes.
-func (l *link) begin(id uint32, o *offer) bool {
+func (l *link) begin(id uint32, o *offer, q *request) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.busy {
 		return false
 	}
 	l.busy, l.running, l.cancelled = true, false, false
-	l.id, l.offer, l.stop = id, o, nil
-	l.began = time.Time{}
+	l.id, l.offer, l.stop, l.req = id, o, nil, q
+	l.timed = time.Time{}
 	if l.calls++; l.calls%sampled == 1 {
-		l.began = l.m.hub.cfg.Now()
+		l.timed = l.m.hub.cfg.Now()
+	}
+	if o != nil && o.seat != nil {
+		l.began = o.began()
 	}
 	return true
 }
@@ -280,9 +308,12 @@ func (l *link) finish(id uint32) bool {
 func (l *link) Cancelled(*status.Error) {
 	l.mu.Lock()
 	l.cancelled = true
-	pass, route, callee, stop := l.busy && l.running, (*session.Route)(nil), l.callee, l.stop
-	if l.busy {
+	pass, route, callee, stop, q := l.busy && l.running, (*session.Route)(nil), l.callee, l.stop, l.req
+	if pass {
 		route = l.offer.route
+	}
+	if !l.busy {
+		q = nil
 	}
 	l.mu.Unlock()
 	if stop != nil {
@@ -290,6 +321,8 @@ func (l *link) Cancelled(*status.Error) {
 	}
 	if pass {
 		route.Cancel(callee)
+	} else if q != nil {
+		q.withdraw()
 	}
 }
 
@@ -300,15 +333,25 @@ func (l *link) Item(*session.Frame) {}
 // Final implements session.Sink.
 func (l *link) Final(f *session.Frame, err error) {
 	l.mu.Lock()
-	id, o, busy, began := l.id, l.offer, l.busy, l.began
-	l.busy = false
+	id, o, busy, q, began, timed := l.id, l.offer, l.busy, l.req, l.began, l.timed
+	if busy && !l.cancelled && q.again(o, err) {
+		l.offer, l.running = nil, false
+		l.mu.Unlock()
+		o.ended(began, err, nil)
+		q.resend()
+		return
+	}
+	l.busy, l.req = false, nil
 	l.mu.Unlock()
 	if !busy {
 		return
 	}
+	if o.seat != nil {
+		l.seen(o, q, began, err)
+	}
 	to, count := l.m.s, &l.m.hub.count
-	if !began.IsZero() {
-		count.latency.add(l.m.hub.cfg.Now().Sub(began))
+	if !timed.IsZero() {
+		count.latency.add(l.m.hub.cfg.Now().Sub(timed))
 	}
 	if err != nil {
 		to.Refuse(id, count.fail(o.lost(err)))

@@ -52,7 +52,8 @@ func (o *offer) misfit(f *session.Frame) *status.Error {
 // fits judges an item of a stream, unless it is the end. One that is not to go on ends the
 // call: the caller is told why, the provider that nobody listens any more.
 func (r *relay) fits(f *session.Frame, from *Member, judge func(*schema.Checks, uint8, []byte) *status.Error) bool {
-	checks := r.o.checks.Load()
+	o := r.o.Load()
+	checks := o.checks.Load()
 	if checks == nil || f.Flags&wire.FlagEnd != 0 {
 		return true
 	}
@@ -66,10 +67,12 @@ func (r *relay) fits(f *session.Frame, from *Member, judge func(*schema.Checks, 
 	r.cancelled = true
 	r.finishLocked(&final{err: err})
 	r.mu.Unlock()
-	if pass {
-		r.o.route.Cancel(r.callee)
+	if o = r.o.Load(); pass {
+		o.route.Cancel(r.callee)
 	}
-	from.s.FlushAfter(r.o.m.s)
+	if o.m != nil {
+		from.s.FlushAfter(o.m.s)
+	}
 	from.s.FlushAfter(r.m.s)
 	return false
 }

@@ -41,6 +41,8 @@ const (
 	DefaultMaxTopic    = 8 << 20
 	DefaultMaxKept     = 64 << 20
 	DefaultMaxAwaited  = 64 << 10
+	DefaultMaxWaiting  = 1024
+	DefaultMaxAttempts = 3
 )
 
 // Config describes a Hub. The zero value is useful. It is copied by New.
@@ -100,6 +102,13 @@ type Config struct {
 	// time, of all publishers together.
 	MaxAwaited int
 
+	// MaxWaiting is how many calls may wait at the hub for the providers of one method, when
+	// all of them have as many as they take; more are refused with status.Overloaded.
+	MaxWaiting int
+	// MaxAttempts is how many providers of a group a call is sent to, one after the other, that
+	// may be executed twice: when one dies before it has answered.
+	MaxAttempts int
+
 	// MaxSchemasPerMember is how many bytes of schemas a member may announce.
 	MaxSchemasPerMember int
 	// Schemas says what becomes of messages that do not fit the schema of their method or
@@ -151,6 +160,7 @@ func (c Config) withDefaults() Config {
 		{&c.MaxMethodsPerMember, DefaultMaxOffers}, {&c.MaxTopicsPerMember, DefaultMaxOffers},
 		{&c.MaxSchemasPerMember, DefaultMaxSchemas}, {&c.MaxKeptBytesPerTopic, DefaultMaxTopic}, {&c.MaxKeptBytes, DefaultMaxKept},
 		{&c.MaxAwaited, DefaultMaxAwaited},
+		{&c.MaxWaiting, DefaultMaxWaiting}, {&c.MaxAttempts, DefaultMaxAttempts},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -127,6 +127,11 @@ func (r *eventRoute) receiver() (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.pool != nil && o.seat == nil { // one of the group, as long as it is there: the order is kept
+		if o = o.pool.home(r.m.id); o == nil {
+			return nil, status.Errorf(status.NoProvider, "nobody provides %s/%s", r.bind.Channel, r.bind.Name)
+		}
+	}
 	to := &receiver{o: o, e: o.m.emitter(wire.Bind{Class: wire.ClassEvent, Channel: r.bind.Channel, Name: r.bind.Name})}
 	r.to.Store(to)
 	return to, nil

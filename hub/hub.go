@@ -26,8 +26,9 @@ type Hub struct {
 
 	misfits, unusable, rejected deadletter.Rarely
 
-	kept    atomic.Int64 // bytes that topics keep
-	awaited atomic.Int64 // receivers that have still to acknowledge a publication
+	kept    atomic.Int64   // bytes that topics keep
+	awaited atomic.Int64   // receivers that have still to acknowledge a publication
+	slow    sync.WaitGroup // of requests that wait for room in a provider's outbox
 	board   *bulletin.Board
 
 	mu      sync.RWMutex
@@ -80,6 +81,7 @@ func (h *Hub) Close() error {
 	for _, m := range h.shut(&status.Error{Code: status.Unavailable, Message: "the hub was closed"}) {
 		m.s.CloseWith(&status.Error{Code: status.PeerGone, Message: "the hub was closed"})
 	}
+	h.slow.Wait()
 	h.board.Wait()
 	return nil
 }
@@ -103,6 +105,7 @@ func (h *Hub) Drain(ctx context.Context) (cut int, err error) {
 		wg.Go(func() { _, _ = m.s.Drain(drain) }) // how many it cut has been counted
 	}
 	wg.Wait()
+	h.slow.Wait()
 	h.board.Wait()
 	cancel()
 	if stop() {

@@ -44,7 +44,7 @@ var operations = map[string]func(*Member, *session.Call){
 	operation.Declare: answer((*Member).declare), operation.Retract: answer((*Member).retract),
 	operation.Subscribe: (*Member).subscribe, operation.Watch: (*Member).watch,
 	operation.Members: answer((*Member).list), operation.Kick: answer((*Member).kick),
-	operation.Channels: look((*directory.Directory[*Member]).List), operation.Explore: look((*directory.Directory[*Member]).Explore),
+	operation.Channels: look((*directory.Directory[*Member]).List), operation.Explore: answer((*Member).explore),
 	operation.Status: answer(func(m *Member, _ operation.Empty) (operation.HubStatus, error) { return m.hub.Status(), nil }),
 	operation.Stop:   answer((*Member).stopHub), operation.Tell: answer((*Member).tell),
 	operation.Stats: answer(func(m *Member, _ operation.Empty) (operation.HubStats, error) { return m.hub.Stats(), nil }),
@@ -108,17 +108,26 @@ func (m *Member) quit(in operation.Place) (out operation.Empty, err error) {
 
 func (m *Member) provide(in operation.Offer) (out operation.Empty, err error) {
 	checks, warning, err := m.hub.cfg.Schemas.Offer(&in)
+	if err == nil {
+		err = guard.Sharing(&in)
+	}
 	if err != nil {
 		return out, err
 	}
 	m.unchecked(warning)
-	terms := directory.Terms{Shape: in.Shape, Input: string(in.Input), Output: string(in.Output)}
-	return out, m.change(nil, func(d *directory.Directory[*Member], now time.Time) ([]change, error) {
+	terms := directory.Terms{Shape: in.Shape, Input: string(in.Input), Output: string(in.Output), Sharing: in.Sharing}
+	var own bool
+	return out, m.change(nil, func(d *directory.Directory[*Member], now time.Time) (changes []change, err error) {
 		if err := m.mayOfferLocked(d, in.Channel, in.Method, false); err != nil {
 			return nil, err
 		}
-		return d.Provide(in.Channel, in.Method, terms, m, now)
-	}, func() { m.hub.offers[place{in.Channel, in.Method}].checks.Store(checks) })
+		changes, own, err = d.Provide(in.Channel, in.Method, terms, m, now)
+		return changes, err
+	}, func() {
+		if own {
+			m.hub.checkLocked(place{in.Channel, in.Method}, checks)
+		}
+	})
 }
 
 func (m *Member) withdraw(in operation.Offer) (out operation.Empty, err error) {

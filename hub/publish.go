@@ -117,10 +117,6 @@ func (p *publisher) deliver(by flusher, m *outlet.Parcel, n int) {
 	m.Done()
 }
 
-// flusher is what sees to it that receivers are flushed: the session that a publication came
-// by, as long as its goroutine reads.
-type flusher interface{ FlushAfter(to *session.Session) }
-
 // push gives publications to an audience, and appends those whom the policy is to end.
 func (p *publisher) push(by flusher, m *outlet.Parcel, a *audience, over []*feed) []*feed {
 	for i := range a.listeners {

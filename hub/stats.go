@@ -22,6 +22,8 @@ type counters struct {
 	failed    [status.Count]atomic.Uint64 // calls, by code
 	latency   histogram
 	replayed  atomic.Uint64
+	refused   atomic.Uint64 // calls, because as many wait as may
+	resent    atomic.Uint64 // calls, to another provider
 
 	publications deadletter.Tally // Undeclared and Misrouted count messages that were never offered
 	events       deadletter.Tally // and Nobody here
@@ -39,7 +41,7 @@ func (h *Hub) Status() operation.HubStatus {
 		Matched: c.publications.Offered.Load(), Delivered: c.publications.Delivered.Load(),
 		Queued:   uint64(max(c.publications.Queued.Load(), 0)),
 		Replayed: c.replayed.Load(), Blocked: c.publications.Blocked.Load(), Kept: uint64(max(h.kept.Load(), 0)),
-		Malformed: c.malformed.Load(), Dropped: make(map[string]uint64),
+		Malformed: c.malformed.Load(), Refused: c.refused.Load(), Resent: c.resent.Load(), Dropped: make(map[string]uint64),
 	}
 	if h.cfg.Endpoints != nil {
 		s.Endpoints = h.cfg.Endpoints()
@@ -55,6 +57,7 @@ func (h *Hub) Status() operation.HubStatus {
 			s.Sessions++
 		}
 	}
+	s.Waiting = h.waitingLocked()
 	s.Channels, s.Methods, s.Topics, s.Subscriptions = h.dir.Len(), len(h.offers), len(h.topics), h.feeds
 	return s
 }

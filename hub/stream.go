@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/schema"
@@ -24,9 +26,10 @@ import (
 //
 // The caller's session knows it as a callerEnd, the provider's as a Sink.
 type relay struct {
-	m  *Member // the caller
-	id uint32  // at the caller
-	o  *offer
+	m   *Member               // the caller
+	id  uint32                // at the caller
+	o   atomic.Pointer[offer] // while the call waits for a provider, its pool's
+	req *request              // nil mostly
 
 	mu        sync.Mutex
 	callee    uint32 // at the provider
@@ -34,6 +37,7 @@ type relay struct {
 	cancelled bool   // by the caller: nothing is passed on any more
 	over      bool   // the final frame was passed on
 	stop      context.CancelFunc
+	began     time.Time
 	up, down  deadletter.Flow // up to the provider
 	final     *final          // it waits for the queue of down to empty
 }
@@ -47,19 +51,34 @@ type final struct {
 	err error
 }
 
+// newRelay returns the relay of a call that has no provider yet.
+func newRelay(m *Member, c *session.Call) *relay {
+	r := &relay{m: m, id: c.ID}
+	r.up.Granted, r.down.Limit = m.s.StreamWindows()
+	r.up.Ended = c.Flags&wire.FlagEnd != 0
+	return r
+}
+
+// goesTo says who the provider is.
+func (r *relay) goesTo(o *offer) {
+	r.o.Store(o)
+	r.began = o.began()
+	r.down.Granted, r.up.Limit = o.m.s.StreamWindows()
+}
+
 // stream passes a call with streams on.
 func (m *Member) stream(c *session.Call, o *offer) {
-	r := &relay{m: m, id: c.ID, o: o}
-	r.up.Granted, r.down.Limit = m.s.StreamWindows()
-	r.down.Granted, r.up.Limit = o.m.s.StreamWindows()
-	r.up.Ended = c.Flags&wire.FlagEnd != 0
+	r := newRelay(m, c)
+	r.goesTo(o)
 	if !c.Detach(callerEnd{r}) {
+		o.unused()
 		return
 	}
 	msg := c.Message()
 	msg.Source = m.number
 	callee, err := startSlowly(c, o, c.Flags, msg, r)
 	if err != nil {
+		o.unused()
 		r.mu.Lock()
 		r.finishLocked(&final{err: o.unreached(err)})
 		r.mu.Unlock()
@@ -106,14 +125,14 @@ func (r *relay) grantCallerLocked(c wire.Credit) {
 
 func (r *relay) grantProviderLocked(c wire.Credit) {
 	r.down.Granted = c.Limit
-	r.o.m.s.ForwardCredit(r.callee, c)
+	r.o.Load().m.s.ForwardCredit(r.callee, c)
 }
 
 // pumpUpLocked passes on what the provider takes.
 func (r *relay) pumpUpLocked() {
 	for r.running && r.up.MayPass() {
 		f := r.up.Pop()
-		r.o.m.s.Forward(r.callee, &f)
+		r.o.Load().m.s.Forward(r.callee, &f)
 	}
 }
 
@@ -145,11 +164,14 @@ func (e callerEnd) Item(f *session.Frame) {
 		return
 	}
 	f.Source = r.m.number
+	to := r.o.Load().m
 	if r.up.Passes(f, r.running) {
-		r.o.m.s.Forward(r.callee, f)
+		to.s.Forward(r.callee, f)
 	}
 	r.mu.Unlock()
-	r.m.s.FlushAfter(r.o.m.s)
+	if to != nil {
+		r.m.s.FlushAfter(to.s)
+	}
 }
 
 // Credit implements session.StreamPeer: the caller takes more.
@@ -161,8 +183,11 @@ func (e callerEnd) Credit(c wire.Credit) {
 	if r.running && !r.over && r.down.Limit > r.down.Granted {
 		r.grantProviderLocked(wire.Credit{Limit: r.down.Limit, Acked: c.Acked})
 	}
+	to := r.o.Load().m
 	r.mu.Unlock()
-	r.m.s.FlushAfter(r.o.m.s)
+	if to != nil {
+		r.m.s.FlushAfter(to.s)
+	}
 }
 
 // Cancelled implements session.Canceller: the caller has given up, or gone.
@@ -171,7 +196,7 @@ func (e callerEnd) Cancelled(*status.Error) {
 	r.mu.Lock()
 	r.cancelled = true
 	r.up.Queue, r.down.Queue = nil, nil
-	stop, pass := r.stop, r.running && !r.over && r.final == nil
+	stop, pass, waits := r.stop, r.running && !r.over && r.final == nil, r.req != nil && !r.running
 	if r.final != nil {
 		r.finishLocked(r.final)
 	}
@@ -180,31 +205,34 @@ func (e callerEnd) Cancelled(*status.Error) {
 		stop()
 	}
 	if pass {
-		r.o.route.Cancel(r.callee)
+		r.o.Load().route.Cancel(r.callee)
+	} else if waits {
+		r.req.withdraw()
 	}
 }
 
 // Item implements session.Sink: the provider sends.
 func (r *relay) Item(f *session.Frame) {
-	if !r.fits(f, r.o.m, (*schema.Checks).Received) {
+	from := r.o.Load().m
+	if !r.fits(f, from, (*schema.Checks).Received) {
 		return
 	}
 	r.mu.Lock()
 	if !r.down.Take(f) {
 		r.mu.Unlock()
-		overrun(r.o.m)
+		overrun(from)
 		return
 	}
 	if r.cancelled || r.over {
 		r.mu.Unlock()
 		return
 	}
-	f.Source = r.o.m.number
+	f.Source = from.number
 	if r.down.Passes(f, true) {
 		r.m.s.Forward(r.id, f)
 	}
 	r.mu.Unlock()
-	r.o.m.s.FlushAfter(r.m.s)
+	from.s.FlushAfter(r.m.s)
 }
 
 // Credit takes the provider's credit.
@@ -216,36 +244,39 @@ func (r *relay) Credit(c wire.Credit) {
 		r.grantCallerLocked(wire.Credit{Limit: r.up.Limit, Acked: c.Acked})
 	}
 	r.mu.Unlock()
-	r.o.m.s.FlushAfter(r.m.s)
+	r.o.Load().m.s.FlushAfter(r.m.s)
 }
 
 // Final implements session.Sink. What the provider has sent before goes before, unless
 // the provider is gone.
 func (r *relay) Final(f *session.Frame, err error) {
+	o := r.o.Load()
 	end := &final{}
 	if err != nil {
-		end.err = r.o.lost(err)
-	} else if bad := r.o.misfit(f); bad != nil {
+		end.err = o.lost(err)
+	} else if bad := o.misfit(f); bad != nil {
 		end.err = bad
 	} else {
 		end.m = f.Message()
-		end.m.Source = r.o.m.number
+		end.m.Source = o.m.number
 	}
 	r.mu.Lock()
 	if err == nil && len(r.down.Queue) > 0 {
 		end.m.Ext, end.m.Payload = bytes.Clone(f.Ext), bytes.Clone(f.Payload)
 	}
-	if len(r.down.Queue) > 0 && r.o.m.s.Err() == nil {
+	if len(r.down.Queue) > 0 && o.m.s.Err() == nil {
 		r.final = end
 	} else {
 		r.finishLocked(end)
 	}
 	r.mu.Unlock()
 	if err != nil {
+		o.ended(r.began, err, nil)
 		r.m.s.FlushNow()
 		return
 	}
-	r.o.m.s.FlushAfter(r.m.s)
+	o.ended(r.began, nil, o.m.s)
+	o.m.s.FlushAfter(r.m.s)
 }
 
 // finishLocked passes the final frame on, once.

@@ -12,7 +12,6 @@ import (
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
-	"github.com/plexus-ipc/plexus/wire"
 )
 
 type change = directory.Change[*Member]
@@ -55,6 +54,7 @@ type aftermath struct {
 	ended   []ending
 	revoked []revocation
 	watched map[*feed]struct{}
+	pumped  []*pool
 }
 
 type ending struct {
@@ -78,6 +78,9 @@ func (a *aftermath) run() {
 	}
 	for _, e := range a.ended {
 		e.f.end(e.reason)
+	}
+	for _, p := range a.pumped {
+		p.pump(nil)
 	}
 }
 
@@ -115,12 +118,9 @@ func (h *Hub) applyLocked(changes []change, cause *status.Error, after *aftermat
 			h.roomLocked(c.Channel).seats.Add(1)
 		case directory.Provided:
 			h.roomLocked(c.Channel).seats.Add(1) // routes to a target look again, for its schemas
-			if h.offers[at] == nil {
-				h.offers[at] = newOffer(c.Member, wire.ClassMethod, at)
-			}
+			h.provideLocked(&c, at, after)
 		case directory.Withdrawn:
-			h.offers[at].gone.Store(true)
-			delete(h.offers, at)
+			h.withdrawLocked(&c, at, after)
 		}
 		h.tellLocked(&operation.Notice{Type: c.Kind.Notice(), Channel: c.Channel, Member: c.Member.id, Name: c.Name, Reason: c.Reason}, after)
 		h.followLocked(&c, at, cause, after)

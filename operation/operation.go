@@ -58,6 +58,7 @@ type Offer struct {
 	Shape   uint8           `json:"shape,omitempty"`  // wire.Shape
 	Input   json.RawMessage `json:"input,omitempty"`  // JSON Schema of what the caller sends: the request, or each item
 	Output  json.RawMessage `json:"output,omitempty"` // of what it gets: the answer, or each item
+	Sharing
 }
 
 // Topic is a publication name.
@@ -190,6 +191,9 @@ type MethodInfo struct {
 	Described bool            `json:"described,omitempty"` // there is a schema
 	Input     json.RawMessage `json:"input,omitempty"`     // see Offer
 	Output    json.RawMessage `json:"output,omitempty"`
+	Sharing
+	Active  int `json:"active,omitempty"`  // calls in flight, of a method with a group or a capacity
+	Waiting int `json:"waiting,omitempty"` // and calls that wait at the hub
 }
 
 // TopicInfo is what is known of a topic.
@@ -234,6 +238,9 @@ type HubStatus struct {
 	Kept          uint64            `json:"kept_bytes,omitempty"` // by topics, for those who subscribe later
 	Blocked       uint64            `json:"blocked,omitempty"`    // publications that held up their publisher
 	Malformed     uint64            `json:"malformed,omitempty"`  // messages that did not fit their schema, where that is checked
+	Waiting       uint64            `json:"waiting,omitempty"`    // calls that wait for a provider of a group
+	Refused       uint64            `json:"refused,omitempty"`    // calls, because too many waited
+	Resent        uint64            `json:"resent,omitempty"`     // calls sent to another provider, because one had died
 	Dropped       map[string]uint64 `json:"dropped"`              // by reason; other messages have event_ or notice_ before it
 }
 

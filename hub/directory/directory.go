@@ -76,7 +76,8 @@ type Change[M Member] struct {
 	Member  M
 	Name    string
 	Shared  bool
-	Reason  string // for people, "" mostly
+	Sharing Sharing // with Provided
+	Reason  string  // for people, "" mostly
 }
 
 // Join makes m a member of a channel, which begins to exist, m its owner, if it does not.

@@ -79,7 +79,10 @@ func leave(ch string, m member) func(*Directory[member]) ([]Change[member], erro
 }
 
 func provide(ch, name string, m member) func(*Directory[member]) ([]Change[member], error) {
-	return func(d *Directory[member]) ([]Change[member], error) { return d.Provide(ch, name, Terms{}, m, at) }
+	return func(d *Directory[member]) ([]Change[member], error) {
+		changes, _, err := d.Provide(ch, name, Terms{}, m, at)
+		return changes, err
+	}
 }
 
 func declare(ch, name string, shared bool, m member) func(*Directory[member]) ([]Change[member], error) {
@@ -155,7 +158,10 @@ func TestLimits(t *testing.T) {
 func TestTerms(t *testing.T) {
 	long, short, other := Terms{Shape: 1, Input: strings.Repeat("x", 90)}, Terms{Input: "in", Output: "out"}, Terms{Input: "other"}
 	method := func(name string, terms Terms, m member) func(*Directory[member]) ([]Change[member], error) {
-		return func(d *Directory[member]) ([]Change[member], error) { return d.Provide("ch", name, terms, m, at) }
+		return func(d *Directory[member]) ([]Change[member], error) {
+			changes, _, err := d.Provide("ch", name, terms, m, at)
+			return changes, err
+		}
 	}
 	topic := func(shared bool, terms Terms, m member) func(*Directory[member]) ([]Change[member], error) {
 		return func(d *Directory[member]) ([]Change[member], error) {
@@ -248,7 +254,7 @@ func FuzzDirectory(f *testing.F) {
 			case 2:
 				changes, err = d.Leave(ch, m, "")
 			case 3:
-				changes, err = d.Provide(ch, name, terms, m, at)
+				changes, _, err = d.Provide(ch, name, terms, m, at)
 			case 4:
 				changes, _, err = d.Declare(ch, name, program[i+1]&8 != 0, terms, m, at)
 			case 5:
@@ -286,7 +292,7 @@ func said(d *Directory[member]) map[member]int {
 	sum := map[member]int{}
 	for _, c := range d.channels {
 		for _, x := range c.methods {
-			sum[x.provider] += x.terms.Size()
+			sum[x.by] += x.terms.Size()
 		}
 		for _, x := range c.topics {
 			sum[x.by] += x.terms.Size()

@@ -46,14 +46,6 @@ func (d *Directory[M]) Explore(q operation.Query) (operation.Exploration, error)
 	return out, nil
 }
 
-func (x *method[M]) info(name string, schemas bool) operation.MethodInfo {
-	i := operation.MethodInfo{Name: name, Shape: x.terms.Shape, Providers: []string{x.provider.ID()}, Described: x.terms.Size() > 0}
-	if schemas {
-		i.Input, i.Output = json.RawMessage(x.terms.Input), json.RawMessage(x.terms.Output)
-	}
-	return i
-}
-
 func (t *topic[M]) info(name string, schemas bool) operation.TopicInfo {
 	i := operation.TopicInfo{Name: name, Shared: t.shared, Owners: []string{}, Described: t.terms.Size() > 0, Keep: t.terms.Keep.Values, KeepAge: t.terms.Keep.Age.Seconds()}
 	for _, m := range t.holders {

@@ -24,12 +24,6 @@ type Channel[M Member] struct {
 	topics  map[string]*topic[M]
 }
 
-// method is a name that can be called, and who serves it.
-type method[M Member] struct {
-	provider M
-	terms    Terms
-}
-
 // seat is a member's place in a channel.
 type seat struct {
 	since   time.Time
@@ -50,6 +44,7 @@ type topic[M Member] struct {
 type Terms struct {
 	Shape         uint8  // of a method
 	Input, Output string // JSON Schemas, "" for none; a topic has an Input only
+	Sharing              // of a method
 	Keep          Keep   // of a topic
 }
 
@@ -93,42 +88,6 @@ func (c *Channel[M]) Seat(m M) (since time.Time, methods, topics []string, ok bo
 // Topics returns the names of the declared topics, in no order.
 func (c *Channel[M]) Topics() []string { return slices.Collect(maps.Keys(c.topics)) }
 
-// Provide has m serve a method, and join the channel if it is not in it. A method has one
-// provider; providing again what one provides is told again, and replaces the terms.
-func (d *Directory[M]) Provide(channel, name string, terms Terms, m M, now time.Time) ([]Change[M], error) {
-	if err := subject.ValidateMethod(name); err != nil {
-		return nil, status.Errorf(status.InvalidArgument, "%w", err)
-	}
-	if err := d.mayJoin(channel, m); err != nil {
-		return nil, err
-	}
-	var old Terms
-	if c := d.channels[channel]; c != nil {
-		x := c.methods[name]
-		switch {
-		case x != nil && x.provider != m:
-			return nil, status.Errorf(status.AlreadyExists, "%s/%s is provided by %s already: it has to withdraw first", channel, name, x.provider.ID())
-		case x == nil && len(c.methods) >= d.rules.Names:
-			return nil, quota.Exceeded(operation.Limit{Name: quota.Methods, Scope: quota.ByChannel, Of: channel, Usage: len(c.methods), Bound: d.rules.Names},
-				"channel %s has %d methods and takes no more", channel, len(c.methods))
-		case x != nil:
-			old = x.terms
-		}
-	}
-	if err := d.charge(m, terms.Size()-old.Size()); err != nil {
-		return nil, err
-	}
-	changes := d.join(nil, channel, m, now)
-	c := d.channels[channel]
-	changes = append(changes, Change[M]{Kind: Provided, Channel: channel, Member: m, Name: name})
-	if c.methods[name] != nil && old != terms {
-		changes = append(changes, Change[M]{Kind: Described, Channel: channel, Member: m, Name: name})
-	}
-	c.methods[name] = &method[M]{m, terms}
-	put(&c.seats[m].methods, name)
-	return changes, nil
-}
-
 // charge counts the bytes of terms that m adds, or takes back.
 func (d *Directory[M]) charge(m M, bytes int) error {
 	n := d.said[m] + bytes
@@ -147,32 +106,6 @@ func (d *Directory[M]) take(m M, bytes int) {
 	} else {
 		delete(d.said, m)
 	}
-}
-
-func put(set *map[string]struct{}, name string) {
-	if *set == nil {
-		*set = make(map[string]struct{})
-	}
-	(*set)[name] = struct{}{}
-}
-
-// Withdraw ends what Provide began.
-func (d *Directory[M]) Withdraw(channel, name string, m M) ([]Change[M], error) {
-	c := d.places[m][channel]
-	if c == nil {
-		return nil, notIn(channel, m)
-	}
-	if x := c.methods[name]; x == nil || x.provider != m {
-		return nil, status.Errorf(status.NotFound, "%s does not provide %s/%s", m.ID(), channel, name)
-	}
-	delete(c.seats[m].methods, name)
-	return d.withdraw(nil, c, m, name), nil
-}
-
-func (d *Directory[M]) withdraw(changes []Change[M], c *Channel[M], m M, name string) []Change[M] {
-	d.take(m, -c.methods[name].terms.Size())
-	delete(c.methods, name)
-	return append(changes, Change[M]{Kind: Withdrawn, Channel: c.Name, Member: m, Name: name})
 }
 
 // Declare makes a topic exist, and m join the channel if it is not in it. On a shared
