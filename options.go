@@ -15,7 +15,7 @@ import (
 )
 
 // Option tunes one call, stream, publication or handler. Package service has more: about
-// schemas.
+// schemas and groups.
 type Option = service.Option
 
 type options = service.Options
@@ -32,7 +32,8 @@ func WithHeader(key, value string) Option {
 // WithPriority sets the priority: 0 (normal) to 7 (most urgent).
 func WithPriority(p uint8) Option { return func(o *options) { o.Message.Priority = min(p, 7) } }
 
-// WithIdempotent says that the call may be executed twice.
+// WithIdempotent says that the call may be executed twice: of a handler, that all calls may.
+// If a provider in a group dies, the hub sends such calls to another.
 func WithIdempotent() Option { return func(o *options) { o.Message.Idempotent = true } }
 
 // WithTime sends the present time along.

@@ -272,7 +272,7 @@ func (c *Channel) Offer(ctx context.Context, name string, terms Terms, h Handler
 	if err != nil {
 		return nil, err
 	}
-	offer := operation.Offer{Channel: c.name, Method: name, Shape: uint8(terms.Shape), Input: terms.Input, Output: terms.Output}
+	offer := operation.Offer{Channel: c.name, Method: name, Shape: uint8(terms.Shape), Input: terms.Input, Output: terms.Output, Sharing: terms.Sharing}
 	return c.register(ctx, remove, "method "+subject.JoinMethod(c.name, name), operation.Provide, offer, operation.Withdraw, operation.Offer{Channel: c.name, Method: name})
 }
 

@@ -36,6 +36,7 @@ type Options struct {
 	Receipt     *operation.Receipt // of a publication: what is to be filled in, nil for none
 	Keep        int                // of a topic: how many values it keeps
 	KeepAge     time.Duration      // … and of what age
+	Sharing     operation.Sharing  // of a method; what is idempotent says Message
 
 	Input, Output json.RawMessage      // JSON Schemas, instead of inferred ones
 	Given         bool                 // these and no others, also if they are empty
@@ -83,7 +84,8 @@ func WithValidator(v jsonschema.Validator) Option { return func(o *Options) { o.
 
 // Terms returns what a method with these types is offered with.
 func (o *Options) Terms(shape session.Shape, in, out reflect.Type) (t Terms, err error) {
-	t = Terms{Shape: shape, Input: jsonschema.Compact(o.Input), Output: jsonschema.Compact(o.Output)}
+	t = Terms{Shape: shape, Input: jsonschema.Compact(o.Input), Output: jsonschema.Compact(o.Output), Sharing: o.Sharing}
+	t.Idempotent = o.Message.Idempotent
 	if o.Given || !o.speaksJSON() {
 		return t, nil
 	}

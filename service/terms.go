@@ -20,6 +20,8 @@ import (
 type Terms struct {
 	Shape         session.Shape
 	Input, Output json.RawMessage
+	// Sharing is how the method is shared with other providers at a hub.
+	operation.Sharing
 	// InPlace has the handler read a payload where the sender has put it, if that can be: for
 	// one that takes it as a session.Loan. It is told to nobody.
 	InPlace bool

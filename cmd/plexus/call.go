@@ -26,6 +26,7 @@ announces ("plexus schema") is not sent, unless --unchecked says so. The exit co
 func (a *app) call() *cobra.Command {
 	var flags valueFlags
 	var to string
+	var key keyFlag
 	var idempotent bool
 	var priority uint8
 	cmd := &cobra.Command{
@@ -33,6 +34,7 @@ func (a *app) call() *cobra.Command {
 		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeMethods,
 	}
 	flags.add(cmd.Flags())
+	key.add(cmd.Flags())
 	flags.addCheck(cmd.Flags())
 	cmd.Flags().StringVar(&to, "to", "", "the id of the member to call, if not whoever provides the method")
 	cmd.Flags().BoolVar(&idempotent, "idempotent", false, "say that the call may be executed twice")
@@ -50,7 +52,7 @@ func (a *app) call() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		opts = append(opts, plexus.WithPriority(priority))
+		opts = key.options(append(opts, plexus.WithPriority(priority)))
 		if idempotent {
 			opts = append(opts, plexus.WithIdempotent())
 		}

@@ -35,10 +35,16 @@ item, sent as soon as it is there.
 of JSON Schemas, or with the schema of the input alone. Requests that do not fit the input
 are refused, and the command does not run.
 
+With --group several processes provide one method, and the hub gives each call to one of
+them, by --balance. --capacity says how many calls at a time it gives this one.
+
+  plexus provide jobs/resize --group resizers --capacity 2 --idempotent -- ./resize.sh
+
 An exit code other than 0 fails the call with the last line of stderr (status failed). When
 the caller gives up, or its time is up, the command is killed with all that it has
 started. Events (plexus send, plexus broadcast) of that name run it, too, one at a time.
-The command sees PLEXUS_CHANNEL, PLEXUS_METHOD and PLEXUS_SENDER (the caller's id).
+The command sees PLEXUS_CHANNEL, PLEXUS_METHOD, PLEXUS_SENDER (the caller's id) and
+PLEXUS_ATTEMPT: 1, or more if other providers have died of the call, or with it.
 
 "providing …" on stderr says that from now on the method can be called. The first in a
 channel owns it; when the owner leaves, the channel ends for all (plexus serve
@@ -50,6 +56,7 @@ const farewellTimeout = 10 * time.Second
 type provideFlags struct {
 	runner.Config
 	schema string
+	share  shareFlags
 }
 
 func (a *app) provide() *cobra.Command {
@@ -64,6 +71,7 @@ func (a *app) provide() *cobra.Command {
 	f.IntVarP(&flags.Parallel, "parallel", "p", 8, "commands that may run at a time; further calls wait")
 	f.IntVar(&flags.MaxOutput, "max-output", session.DefaultMaxMessage, "longest answer, or line of a stream, in bytes")
 	f.StringVar(&flags.schema, "schema", "", "file with the JSON Schemas to announce, and to judge requests by")
+	flags.share.add(f)
 	cmd.RunE = a.verb(0, func(ctx context.Context, args []string) error {
 		if flags.Parallel < 1 || flags.MaxOutput < 1 {
 			return usagef("--parallel and --max-output are at least 1")
@@ -77,6 +85,11 @@ func (a *app) provide() *cobra.Command {
 				return usage(err)
 			}
 		}
+		shared, err := flags.share.options()
+		if err != nil {
+			return err
+		}
+		flags.Options = append(flags.Options, shared...)
 		r, err := runner.New(&flags.Config, args[1:], a.err)
 		if err != nil {
 			return usage(err)

@@ -106,6 +106,8 @@ func (s *serveFlags) addHub(f *pflag.FlagSet) {
 	f.IntVar(&h.MaxChannelsPerMember, "max-places", hub.DefaultMaxPlaces, "channels that a member may be in")
 	f.IntVar(&h.MaxSubscriptionsPerMember, "max-subscriptions", hub.DefaultMaxFeeds, "subscriptions of a member")
 	f.IntVar(&h.MaxSchemasPerMember, "max-schemas", hub.DefaultMaxSchemas, "bytes of schemas that a member may announce")
+	f.IntVar(&h.MaxWaiting, "max-waiting", hub.DefaultMaxWaiting, "calls that may wait for the providers of one method")
+	f.IntVar(&h.MaxAttempts, "max-attempts", hub.DefaultMaxAttempts, "providers that a call is sent to, one after the other, when they die and it may be executed twice")
 	f.IntVar(&h.MaxMetadata, "max-metadata", hub.DefaultMaxMetadata, "bytes of what a member says about itself")
 }
 

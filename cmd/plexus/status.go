@@ -47,6 +47,9 @@ func printStatus(w io.Writer, st *operation.HubStatus) {
 	row("topics", st.Topics)
 	row("subscriptions", st.Subscriptions)
 	row("calls", st.Calls)
+	if st.Waiting+st.Refused+st.Resent > 0 {
+		row("of groups", fmt.Sprintf("%d wait, %d refused, %d sent again", st.Waiting, st.Refused, st.Resent))
+	}
 	row("events", st.Events)
 	row("published", st.Published)
 	row("delivered", st.Delivered)

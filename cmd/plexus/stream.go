@@ -22,12 +22,14 @@ is told to stop when --count is reached or you interrupt.`
 
 func (a *app) stream() *cobra.Command {
 	var flags valueFlags
+	var key keyFlag
 	var count int
 	cmd := &cobra.Command{
 		Use: "stream [channel/]method [json]", Short: "Call a method and print the stream that it answers with", Long: streamHelp,
 		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeMethods,
 	}
 	flags.add(cmd.Flags())
+	key.add(cmd.Flags())
 	flags.addCheck(cmd.Flags())
 	cmd.Flags().IntVarP(&count, "count", "n", 0, "stop after so many items, 0 for all")
 	cmd.RunE = a.verb(0, func(ctx context.Context, args []string) error {
@@ -43,6 +45,7 @@ func (a *app) stream() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		opts = key.options(opts)
 		return a.at(ctx, channel, func(_ *plexus.Client, ch *plexus.Channel) error {
 			if err := flags.fit(ctx, ch, method, session.ServerStream, in); err != nil {
 				return err

@@ -72,7 +72,7 @@ func (x *All) Print(w io.Writer) {
 		for _, m := range c.Methods {
 			left := m.Described && len(m.Input)+len(m.Output) == 0
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", subject.JoinMethod(c.Channel, m.Name), kindOf(m.Shape), digest(m.Input, left), digest(m.Output, left),
-				orDash(strings.Join(m.Providers, " ")))
+				orDash(strings.Join(m.Providers, " ")+sharing(&m)))
 		}
 		for _, t := range c.Topics {
 			kind := "topic"
@@ -82,6 +82,24 @@ func (x *All) Print(w io.Writer) {
 			fmt.Fprintf(w, "%s\t%s\t-\t%s\t%s\n", subject.JoinMethod(c.Channel, t.Name), kind, digest(t.Schema, t.Described && len(t.Schema) == 0), orDash(strings.Join(t.Owners, " ")))
 		}
 	}
+}
+
+// sharing tells how providers share a method: (group, policy, what goes on).
+func sharing(m *operation.MethodInfo) string {
+	var words []string
+	if m.Group != "" {
+		words = append(words, m.Group, m.Balance)
+	}
+	if m.Capacity > 0 {
+		words = append(words, fmt.Sprintf("%d of %d busy", m.Active, m.Capacity))
+	}
+	if m.Waiting > 0 {
+		words = append(words, fmt.Sprintf("%d wait", m.Waiting))
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(words, ", ") + ")"
 }
 
 // kindOf names a shape for people: by the verb that calls it, where there is one.

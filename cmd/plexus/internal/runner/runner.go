@@ -18,6 +18,7 @@ import (
 
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/codec"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -85,10 +86,21 @@ func (r *Runner) start(ctx context.Context, in []byte) (cmd *exec.Cmd, done func
 	cmd.WaitDelay = time.Second
 	cmd.Env = os.Environ()
 	if env, ok := plexus.EnvelopeOf(ctx); ok {
-		cmd.Env = append(cmd.Env, "PLEXUS_CHANNEL="+env.Channel, "PLEXUS_METHOD="+env.Name, "PLEXUS_SENDER="+env.Sender)
+		cmd.Env = append(cmd.Env, "PLEXUS_CHANNEL="+env.Channel, "PLEXUS_METHOD="+env.Name, "PLEXUS_SENDER="+env.Sender,
+			"PLEXUS_ATTEMPT="+attempt(env.Headers))
 	}
 	killGroup(cmd)
 	return cmd, func() { <-r.slots }, nil
+}
+
+// attempt returns the number of the provider that a call is sent to, one after the other.
+func attempt(headers []session.Pair) string {
+	for _, h := range headers {
+		if h.Key == operation.HeaderAttempt {
+			return h.Value
+		}
+	}
+	return "1"
 }
 
 // call serves one call.
