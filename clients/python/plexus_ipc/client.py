@@ -346,9 +346,9 @@ class Client:
     # Calls.
 
     def call(self, method: str, value: Any = None, *, timeout: Optional[float] = None, headers: Headers = None, target: str = "",
-             priority: int = 0, idempotent: bool = False) -> Any:
+             priority: int = 0, idempotent: bool = False, key: str = "") -> Any:
         """Calls a method and returns its answer."""
-        pending = self.call_async(method, value, timeout=timeout, headers=headers, target=target, priority=priority, idempotent=idempotent)
+        pending = self.call_async(method, value, timeout=timeout, headers=headers, target=target, priority=priority, idempotent=idempotent, key=key)
         try:
             return pending.result()
         except BaseException:
@@ -357,27 +357,29 @@ class Client:
             raise
 
     def call_async(self, method: str, value: Any = None, *, timeout: Optional[float] = None, headers: Headers = None, target: str = "",
-                   priority: int = 0, idempotent: bool = False) -> CallFuture:
+                   priority: int = 0, idempotent: bool = False, key: str = "") -> CallFuture:
         """Begins a call and returns its future."""
         bind = surface.bind(wire.METHOD, method, target)
         pending = CallFuture(self._link, Clock(timeout))
-        return pending._start(bind, surface.item(value, headers), timeout=timeout, priority=priority, idempotent=idempotent)
+        return pending._start(bind, surface.item(value, surface.keyed(headers, key)), timeout=timeout, priority=priority, idempotent=idempotent)
 
-    def stream(self, method: str, value: Any = None, *, timeout: Optional[float] = None, headers: Headers = None, target: str = "") -> Stream:
+    def stream(self, method: str, value: Any = None, *, timeout: Optional[float] = None, headers: Headers = None, target: str = "",
+               key: str = "") -> Stream:
         """Calls a method that answers with a stream: iterate over it."""
-        return self._open(wire.SERVER_STREAM, method, value, timeout, headers, target)
+        return self._open(wire.SERVER_STREAM, method, value, timeout, surface.keyed(headers, key), target)
 
     def client_stream(self, method: str, value: Any = None, *, items: Iterable[Any] = (), timeout: Optional[float] = None,
-                      headers: Headers = None, target: str = "") -> Stream:
+                      headers: Headers = None, target: str = "", key: str = "") -> Stream:
         """Calls a method that takes a stream: send() items, then result()."""
-        stream = self._open(wire.CLIENT_STREAM, method, value, timeout, headers, target)
+        stream = self._open(wire.CLIENT_STREAM, method, value, timeout, surface.keyed(headers, key), target)
         for item in items:
             stream.send(item)
         return stream
 
-    def duplex(self, method: str, value: Any = None, *, timeout: Optional[float] = None, headers: Headers = None, target: str = "") -> Stream:
+    def duplex(self, method: str, value: Any = None, *, timeout: Optional[float] = None, headers: Headers = None, target: str = "",
+               key: str = "") -> Stream:
         """Calls a method with streams both ways: send(), iterate, close_send(), result()."""
-        return self._open(wire.DUPLEX, method, value, timeout, headers, target)
+        return self._open(wire.DUPLEX, method, value, timeout, surface.keyed(headers, key), target)
 
     def _open(self, shape: int, method: str, value: Any, timeout: Optional[float], headers: Headers, target: str) -> Stream:
         bind = surface.bind(wire.METHOD, method, target)
@@ -430,6 +432,7 @@ class Client:
     # Providing.
 
     def provide(self, method: str, handler: Optional[Callable[..., Any]] = None, *, shape: str = "", schema: surface.Schema = None,
+                group: str = "", balance: str = "", capacity: int = 0, idempotent: bool = False,
                 timeout: Optional[float] = None) -> Any:
         """Offers a method; it can be called when this returns. Without a handler it is a decorator.
 
@@ -437,11 +440,15 @@ class Client:
         return value is the final answer. With shape "client_stream" or "duplex" it is
         handler(value, items). current() tells who calls, and whether he still waits.
         schema says what the method takes and gives: {"input": …, "output": …}, JSON Schemas.
+        group, balance, capacity and idempotent say how it is shared with other providers at a
+        hub: see docs/groups.md.
         """
         if handler is None:
-            return lambda f: (self.provide(method, f, shape=shape, schema=schema, timeout=timeout), f)[1]
+            return lambda f: (self.provide(method, f, shape=shape, schema=schema, group=group, balance=balance, capacity=capacity,
+                                           idempotent=idempotent, timeout=timeout), f)[1]
         with self._link.lock:
             entry = self._link.offers.add(method, handler, shape, schema)
+            entry.sharing = surface.sharing(group, balance, capacity, idempotent)
         try:
             if self.hub:
                 self.operate("provide", entry.offer, timeout=timeout)

@@ -45,6 +45,10 @@ def operation(name: str) -> Bind:
     return Bind(wire.METHOD, "$", name)
 
 
+# The header that the key of a call travels in.
+KEY = "plexus-key"
+
+
 def item(value: Any, headers: Headers = None) -> Item:
     encoded = codec.encode(value)
     return Item(encoded.codec, encoded.payload, extensions(headers))
@@ -228,6 +232,7 @@ class Method:
     function: Callable[..., Any]
     shape: int
     schema: Schema = None
+    sharing: Dict[str, Any] = field(default_factory=dict)
 
     @property
     def place(self) -> Dict[str, Any]:
@@ -236,13 +241,24 @@ class Method:
     @property
     def offer(self) -> Dict[str, Any]:
         """What the hub is told: the place, and what is said of it."""
-        offer = {**self.place, "shape": self.shape}
+        offer = {**self.place, "shape": self.shape, **self.sharing}
         for part, schema in (self.schema or {}).items():
             if part not in ("input", "output"):
                 raise StatusError(Code.INVALID_ARGUMENT, "a schema has an input and an output, no %r" % part)
             if schema is not None:
                 offer[part] = schema
         return offer
+
+
+def sharing(group: str, balance: str, capacity: int, idempotent: bool) -> Dict[str, Any]:
+    """What a provider says of how it shares a method, without what it does not say."""
+    said = {"group": group, "balance": balance, "capacity": capacity, "idempotent": idempotent}
+    return {name: value for name, value in said.items() if value}
+
+
+def keyed(headers: Headers, key: str) -> Headers:
+    """The headers of a call that goes by a key: see docs/groups.md."""
+    return {**(headers or {}), KEY: key} if key else headers
 
 
 def shape_of(function: Callable[..., Any], shape: str) -> int:
