@@ -94,7 +94,11 @@ func Convert(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &Error{Code: CodeOf(err), Message: err.Error(), Err: err}
+	e := &Error{Code: CodeOf(err), Message: err.Error(), Err: err}
+	if err == context.DeadlineExceeded { //nolint:errorlint // alone it says little to people
+		e.Message = "the time was up"
+	}
+	return e
 }
 
 // Retryable reports whether the operation that failed with err may be tried again
