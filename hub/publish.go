@@ -110,15 +110,18 @@ func (p *publisher) deliver(by flusher, m *outlet.Parcel, n int) {
 	}
 	h.count.published.Add(uint64(n))
 	if r := t.kept.Load(); r != nil {
-		p.deliverKept(by, m, r)
+		p.deliverKept(by, m, n, r)
 	} else {
-		h.endOverflown(p.push(by, m, t.audienceNow(h), nil))
+		h.endOverflown(p.push(by, m, n, t.audienceNow(h)))
 	}
 	m.Done()
 }
 
-// push gives publications to an audience, and appends those whom the policy is to end.
-func (p *publisher) push(by flusher, m *outlet.Parcel, a *audience, over []*feed) []*feed {
+// push gives n publications to an audience and returns those whom the policy is to end.
+func (p *publisher) push(by flusher, m *outlet.Parcel, n int, a *audience) (over []*feed) {
+	if len(a.listeners) == 0 {
+		p.m.hub.count.orphaned.Add(uint64(n))
+	}
 	for i := range a.listeners {
 		l := &a.listeners[i]
 		m.Expect(l.f, l.f.m.id)

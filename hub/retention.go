@@ -90,13 +90,13 @@ func (h *Hub) keepLocked(at place, in *operation.Topic) {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // deliverKept is the second half of publisher.deliver where the topic keeps values.
-func (p *publisher) deliverKept(by flusher, m *outlet.Parcel, r *retention) {
+func (p *publisher) deliverKept(by flusher, m *outlet.Parcel, n int, r *retention) {
 	for {
 		a := p.topic.audienceNow(p.m.hub)
 		r.mu.Lock()
 		if a.seen == p.topic.room.changed.Load() { // nobody has come meanwhile, and cannot now
 			r.addLocked(m)
-			over := p.push(by, m, a, nil)
+			over := p.push(by, m, n, a)
 			r.mu.Unlock()
 			p.m.hub.endOverflown(over)
 			return

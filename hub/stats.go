@@ -16,6 +16,7 @@ import (
 type counters struct {
 	calls     atomic.Uint64
 	published atomic.Uint64
+	orphaned  atomic.Uint64
 	malformed atomic.Uint64
 	limits    atomic.Uint64               // refusals because of one
 	sessions  atomic.Uint64               // that ever were
@@ -40,7 +41,7 @@ func (h *Hub) Status() operation.HubStatus {
 		Calls:  c.calls.Load(), Events: c.events.Offered.Load(), Published: c.published.Load(),
 		Matched: c.publications.Offered.Load(), Delivered: c.publications.Delivered.Load(),
 		Queued:   uint64(max(c.publications.Queued.Load(), 0)),
-		Replayed: c.replayed.Load(), Blocked: c.publications.Blocked.Load(), Kept: uint64(max(h.kept.Load(), 0)),
+		Replayed: c.replayed.Load(), Orphaned: c.orphaned.Load(), Blocked: c.publications.Blocked.Load(), Kept: uint64(max(h.kept.Load(), 0)),
 		Malformed: c.malformed.Load(), Refused: c.refused.Load(), Resent: c.resent.Load(), Dropped: make(map[string]uint64),
 	}
 	if h.cfg.Endpoints != nil {

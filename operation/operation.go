@@ -234,6 +234,7 @@ type HubStatus struct {
 	Matched       uint64            `json:"matched"`              // publications × subscriptions, and replayed = delivered + dropped + queued
 	Delivered     uint64            `json:"delivered"`            // handed to subscribers' sessions
 	Queued        uint64            `json:"queued"`               // publications that wait for subscribers
+	Orphaned      uint64            `json:"orphaned,omitempty"`   // of Published, those that nobody had subscribed to
 	Replayed      uint64            `json:"replayed,omitempty"`   // of Matched, those kept from before
 	Kept          uint64            `json:"kept_bytes,omitempty"` // by topics, for those who subscribe later
 	Blocked       uint64            `json:"blocked,omitempty"`    // publications that held up their publisher
