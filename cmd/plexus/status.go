@@ -52,6 +52,10 @@ func printStatus(w io.Writer, st *operation.HubStatus) {
 	}
 	row("events", st.Events)
 	row("published", st.Published)
+	row("orphaned", st.Orphaned)
+	row("replayed", st.Replayed)
+	row("blocked", st.Blocked)
+	row("kept bytes", st.Kept)
 	row("delivered", st.Delivered)
 	row("queued", st.Queued)
 	var dropped []string

@@ -22,14 +22,19 @@ const subscribeHelp = `Print the publications on the topics that match a pattern
   plexus subscribe --events chat/note   # events instead: what is sent and broadcast to
   plexus subscribe --events 'chat/>'    #   members of the channel; this joins it
 
+  plexus subscribe 'quotes/*' --replay 1 --since 1h  # begin with the last value, if it is fresh
+
 "subscribed to …" on stderr says that from now on nothing is missed. A subscriber that
-does not keep up loses publications and is told how many; --queue and --policy say how.`
+does not keep up loses publications and is told how many; --queue and --policy say how:
+drop_oldest, drop_newest, disconnect, or block, which holds up the publishers for at most
+--block and then does as --on-block says.
+
+--replay and --since begin with values that the hub has kept, if the topic was declared so.`
 
 type subscribeFlags struct {
 	events bool
 	count  int
-	queue  int
-	policy string
+	how    service.SubscribeOptions
 }
 
 func (a *app) subscribe() *cobra.Command {
@@ -41,8 +46,14 @@ func (a *app) subscribe() *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVarP(&flags.events, "events", "e", false, "print events, not publications")
 	f.IntVarP(&flags.count, "count", "n", 0, "stop after so many, 0 for never")
-	f.IntVar(&flags.queue, "queue", 0, "publications that may wait for this subscriber (default: the hub's)")
-	f.StringVar(&flags.policy, "policy", operation.DropOldest, "what happens when they are too many: drop_oldest, drop_newest or disconnect")
+	how := &flags.how
+	f.IntVar(&how.Queue, "queue", 0, "publications that may wait for this subscriber (default: the hub's)")
+	f.IntVar(&how.QueueBytes, "queue-bytes", 0, "their bytes (default: the hub's)")
+	f.StringVar(&how.Policy, "policy", operation.DropOldest, "what happens when they are too many: drop_oldest, drop_newest, disconnect or block")
+	f.DurationVar(&how.Block, "block", 0, "with --policy block: how long publishers may be held up each time (default: the hub's)")
+	f.StringVar(&how.OnBlock, "on-block", "", "with --policy block: the policy after that (default: drop_oldest)")
+	f.IntVar(&how.Replay, "replay", 0, "begin with so many values that each topic has kept")
+	f.DurationVar(&how.ReplaySince, "since", 0, "begin with the values kept that are not older than this")
 	cmd.RunE = a.verb(0, func(ctx context.Context, args []string) error {
 		channel, pattern, err := splitPattern(args[0])
 		if err != nil {
@@ -59,7 +70,7 @@ func (a *app) subscribe() *cobra.Command {
 }
 
 func (a *app) printPublications(ctx context.Context, ch *plexus.Channel, pattern string, flags *subscribeFlags) error {
-	sub, err := ch.Subscribe(ctx, pattern, service.SubscribeOptions{Queue: flags.queue, Policy: flags.policy})
+	sub, err := ch.Subscribe(ctx, pattern, flags.how)
 	if err != nil {
 		return err
 	}
@@ -77,7 +88,7 @@ func (a *app) printPublications(ctx context.Context, ch *plexus.Channel, pattern
 		if p.Dropped > 0 && a.output == outputText {
 			a.say("%d publications were dropped here: this subscriber is too slow", p.Dropped)
 		}
-		m := message{Channel: p.Channel, Name: p.Topic, Sender: p.Sender, Sequence: p.Sequence, Dropped: p.Dropped, Codec: p.Codec}
+		m := message{Channel: p.Channel, Name: p.Topic, Sender: p.Sender, Sequence: p.Sequence, Dropped: p.Dropped, Replayed: p.Replayed, Codec: p.Codec}
 		if err := out.message(m, p.Payload); err != nil || n == flags.count {
 			return err
 		}

@@ -184,6 +184,7 @@ type message struct {
 	Broadcast bool            `json:"broadcast,omitempty"`
 	Sequence  uint64          `json:"sequence,omitempty"`
 	Dropped   uint64          `json:"dropped,omitempty"`
+	Replayed  bool            `json:"replayed,omitempty"`
 	Value     json.RawMessage `json:"value,omitempty"`
 	Base64    []byte          `json:"base64,omitempty"` // instead of Value, if that is no JSON
 	Codec     uint8           `json:"codec"`
