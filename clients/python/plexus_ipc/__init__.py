@@ -13,10 +13,10 @@ from .client import CallFuture, Client, Registration, Stream, Subscription, conn
 from .codec import Encoded, Fixed
 from .handshake import Config
 from .status import Code, StatusError
-from .surface import Event, IncomingCall, Publication, current
+from .surface import Event, IncomingCall, Publication, Receipt, current
 
 __all__ = [
-    "CallFuture", "Client", "Code", "Config", "Encoded", "Event", "Fixed", "IncomingCall", "Publication", "Registration",
+    "CallFuture", "Client", "Code", "Config", "Encoded", "Event", "Fixed", "IncomingCall", "Publication", "Receipt", "Registration",
     "StatusError", "Stream", "Subscription", "connect", "current",
 ]
 __version__ = "0.1.0"

@@ -13,7 +13,7 @@ from .exchange import Exchange, Item
 from .handshake import Config
 from .link import Link
 from .status import Code, StatusError
-from .surface import Clock, Event, Gaps, Headers, Method, Offers, Publication, Secret
+from .surface import Clock, Event, Gaps, Headers, Method, Offers, Publication, Receipt, Secret
 
 HEARTBEAT = 15.0  # on tcp, where the death of a machine is not reported
 
@@ -233,6 +233,11 @@ class Subscription:
         return self
 
     @property
+    def replayed(self) -> int:
+        """How many publications it has begun with that were kept from before."""
+        return self._gaps.replayed
+
+    @property
     def dropped(self) -> int:
         """How many publications this subscriber has missed so far."""
         return self._gaps.total
@@ -392,10 +397,30 @@ class Client:
         until the topic was accepted, so that a refusal is never silent."""
         self._link.emit(surface.bind(wire.TOPIC, topic), surface.item(value, headers), timeout)
 
-    def subscribe(self, pattern: str, *, queue: int = 0, policy: str = "", timeout: Optional[float] = None) -> Subscription:
-        """Subscribes to channel/pattern and returns once that is in effect. policy is drop_oldest,
-        drop_newest or disconnect."""
-        request = surface.item(surface.subscription_request(pattern, queue, policy))
+    def publish_acknowledged(self, topic: str, value: Any, *, headers: Headers = None, timeout: Optional[float] = None) -> Receipt:
+        """Publishes, waits until the subscribers' programs have taken it, and tells who has. Those
+        who have not when the time is up, ten seconds by default, are named with the reason
+        "deadline". It takes a hub."""
+        pending = CallFuture(self._link, Clock(timeout))
+        pending._start(surface.bind(wire.TOPIC, topic), surface.item(value, headers), timeout=surface.hub_time(timeout))
+        try:
+            return surface.receipt_of(pending.result())
+        except BaseException:
+            if not pending.done():  # interrupted
+                pending._give_up(surface.given_up())
+            raise
+
+    def subscribe(self, pattern: str, *, queue: int = 0, queue_bytes: int = 0, policy: str = "", block: float = 0,
+                  on_block: str = "", replay: int = 0, since: float = 0, timeout: Optional[float] = None) -> Subscription:
+        """Subscribes to channel/pattern and returns once that is in effect.
+
+        policy says what happens when too much waits: drop_oldest, drop_newest, disconnect, or block,
+        which holds up publishers for at most so many seconds, and then does as on_block says.
+        replay and since ask for values that the topics keep: the last so many of each, those of
+        the last so many seconds."""
+        request = surface.item(surface.subscription_request(
+            pattern, queue=queue, queue_bytes=queue_bytes, policy=policy, block_seconds=block, on_block=on_block,
+            replay=replay, replay_seconds=since))
         stream = Stream(self._link, Clock(timeout), surface.operation("subscribe"), request, wire.SERVER_STREAM, None)
         try:
             subscription = Subscription(self._link, stream)._confirm()
@@ -468,12 +493,14 @@ class Client:
         with self._link.lock:
             self._link.offers.remove(entry)
 
-    def declare(self, topic: str, *, shared: bool = False, schema: Any = None, timeout: Optional[float] = None) -> Registration:
+    def declare(self, topic: str, *, shared: bool = False, schema: Any = None, keep: int = 0, keep_age: float = 0,
+                timeout: Optional[float] = None) -> Registration:
         """Allows publications on a topic of a hub: by this client, and by others if it is shared.
-        schema is the JSON Schema of what is published."""
+        schema is the JSON Schema of what is published. The hub keeps the last so many values, or
+        those of the last so many seconds, for who subscribes later with replay or since."""
         channel, name = surface.split(topic)
         place = {"channel": channel, "name": name}
-        self.operate("declare", {**place, "shared": shared, **({} if schema is None else {"schema": schema})}, timeout=timeout)
+        self.operate("declare", {**place, "shared": shared, **surface.topic_terms(schema, keep, keep_age)}, timeout=timeout)
         return Registration(lambda: None if self.closed else self.operate("retract", place))
 
     # Operations.

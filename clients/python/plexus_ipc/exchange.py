@@ -24,6 +24,7 @@ class Item(NamedTuple):
     source: int = 0
     sequence: int = 0
     label: Optional[Bind] = None
+    acknowledge: bool = False  # the sender wants to know at once when it is taken
 
     @property
     def cost(self) -> int:
@@ -58,11 +59,12 @@ class Account:
         self.taken += cost
         return True
 
-    def consume(self, cost: int) -> int:
-        """Counts a message that was consumed; the new limit if it is time to tell it, else 0."""
+    def consume(self, cost: int, now: bool = False) -> int:
+        """Counts a message that was consumed; the new limit if it is time to tell it, or wanted now,
+        else 0."""
         self.consumed += cost
         limit = self.consumed + self._window
-        if limit - self.granted < self._window // 2:
+        if limit - self.granted < self._window // 2 and not now:
             return 0
         self.granted = limit
         return limit

@@ -92,7 +92,7 @@ class Session:
         self._free: List[int] = []
         self._open: Dict[int, Exchange] = {}  # by slot: begun by the peer
 
-        self._routes: Dict[Bind, _OutRoute] = {}
+        self._routes: Dict[Tuple[Bind, bool], _OutRoute] = {}
         self._bound: List[_OutRoute] = []  # index is number - 1
         self._hand = 0
         self._in_routes: Dict[int, _InRoute] = {}
@@ -260,7 +260,7 @@ class Session:
         self._check_length(item, "the request")
         if timeout is not None and timeout <= 0:
             raise StatusError(Code.DEADLINE_EXCEEDED, "the time was up before the call was sent", retry=1)
-        route = self._route(bind)
+        route = self._route(bind, True)
         slot = self._take_slot()
         number = wire.make_id(0, slot, self._generations[slot])
         call = Exchange(number, shape, True, self.peer["limits"]["stream"], self.config.stream_window)
@@ -272,7 +272,10 @@ class Session:
         flags = wire.END if shape in (wire.UNARY, wire.SERVER_STREAM) else 0
         deadline = 0 if timeout is None else min(max(int(timeout * 1e6), 1), (1 << 32) - 1)
         bits = wire.make_bits(priority, shape, idempotent)
-        self._out.message(Frame(wire.CALL, flags, item.codec, number, route.number, 0, 0, deadline, bits, item.ext, item.payload), route.unpin)
+        if bind.kind == wire.TOPIC:
+            route.sequence += 1
+        frame = Frame(wire.CALL, flags, item.codec, number, route.number, 0, route.sequence, deadline, bits, item.ext, item.payload)
+        self._out.message(frame, route.unpin)
         return call
 
     def _take_slot(self) -> int:
@@ -344,7 +347,7 @@ class Session:
             return None
         item = call.items.popleft()
         self._queued -= item.cost
-        limit = call.account.consume(item.cost)
+        limit = call.account.consume(item.cost, item.acknowledge)
         if limit and not call.peer_end and self.state == "open":
             self._out.control(Frame(wire.CREDIT, id=call.id, payload=wire.pack_credit(limit, item.sequence)))
         return item
@@ -426,12 +429,14 @@ class Session:
         route.confirmed = route.refused is None and self.state == "open"
         self._changed()
 
-    def _route(self, bind: Bind) -> _OutRoute:
-        route = self._routes.get(bind)
+    def _route(self, bind: Bind, call: bool = False) -> _OutRoute:
+        """The route of a meaning. A topic has one of its own for calls, which are a lane of their own."""
+        key = (bind, call and bind.kind == wire.TOPIC)
+        route = self._routes.get(key)
         if route is None:
             if len(self._routes) > 4 * self.config.max_routes:
-                self._routes = {b: r for b, r in self._routes.items() if r.number}
-            route = self._routes[bind] = _OutRoute(bind)
+                self._routes = {k: r for k, r in self._routes.items() if r.number}
+            route = self._routes[key] = _OutRoute(bind)
         return route
 
     def _ensure_bound(self, route: _OutRoute) -> None:
@@ -630,7 +635,8 @@ class Session:
             call.notify()
             return
         label = self._in_routes.get(frame.route) if frame.route else None
-        item = Item(frame.codec, frame.payload, frame.ext, frame.source, frame.sequence, label.bind if label else None)
+        item = Item(frame.codec, frame.payload, frame.ext, frame.source, frame.sequence, label.bind if label else None,
+                    bool(frame.bits & wire.ACKNOWLEDGE))
         if not call.account.take(item.cost):
             raise WireError("credit", "more than the credit was sent on a stream")
         if call.done or call.peer_end or call.shape == wire.UNARY:

@@ -115,6 +115,35 @@ class Publication:
     dropped: int = 0
     codec: int = codec.RAW
     headers: Dict[str, str] = field(default_factory=dict)
+    replayed: bool = False  # it was published before the subscription began, and kept
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Who got an acknowledged publication. matched is how many subscriptions there were, delivered
+    how many of them got it; receivers are their members, missed those who did not and why."""
+
+    matched: int
+    delivered: int
+    receivers: Tuple[str, ...] = ()
+    missed: Tuple[Tuple[str, str], ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether there was anybody, and all got it."""
+        return 0 < self.matched == self.delivered
+
+
+def receipt_of(body: Any) -> Receipt:
+    if not isinstance(body, dict):
+        raise StatusError(Code.PROTOCOL, "the receipt of a publication is no object", remote=True)
+    return Receipt(int(body.get("matched", 0)), int(body.get("delivered", 0)), tuple(body.get("receivers") or ()),
+                   tuple((m["member"], m["reason"]) for m in body.get("missed") or ()))
+
+
+def hub_time(timeout: Optional[float]) -> Optional[float]:
+    """How long the hub waits for receivers: a little less, so that its answer comes in time."""
+    return None if timeout is None else timeout - min(timeout / 4, 0.1)
 
 
 @dataclass(frozen=True)
@@ -141,18 +170,27 @@ class Gaps:
 
     def __init__(self) -> None:
         self.total = 0
+        self.replayed = 0
         self._gap = 0
+        self._replay = 0  # publications still to come that were kept
 
     def take(self, session: Session, m: Item) -> Optional[Publication]:
         if m.label is None:
-            dropped = confirmation(m).get("dropped", 0)
+            told = confirmation(m)
+            dropped, replayed = told.get("dropped", 0), told.get("replayed", 0)
             if isinstance(dropped, int):
                 self.total += dropped
                 self._gap += dropped
+                self._replay -= min(self._replay, dropped)  # the oldest went first
+            if isinstance(replayed, int):
+                self.replayed += replayed
+                self._replay += replayed
             return None
         gap, self._gap = self._gap, 0
+        kept = self._replay > 0
+        self._replay -= kept
         return Publication(m.label.channel, m.label.name, value_of(m), session.source_name(m.source), m.sequence, gap, m.codec,
-                           wire.headers_of(m.ext))
+                           wire.headers_of(m.ext), kept)
 
 
 def confirmation(m: Item) -> Dict[str, Any]:
@@ -163,14 +201,15 @@ def confirmation(m: Item) -> Dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def subscription_request(address: str, queue: int, policy: str) -> Dict[str, Any]:
+def topic_terms(schema: Any, keep: int, keep_age: float) -> Dict[str, Any]:
+    """What is said of a topic, besides its name."""
+    terms = {"keep": keep, "keep_seconds": keep_age}
+    return {**({} if schema is None else {"schema": schema}), **{k: v for k, v in terms.items() if v}}
+
+
+def subscription_request(address: str, **wanted: Any) -> Dict[str, Any]:
     channel, pattern = split(address)
-    request: Dict[str, Any] = {"channel": channel, "pattern": pattern}
-    if queue:
-        request["queue"] = queue
-    if policy:
-        request["policy"] = policy
-    return request
+    return {"channel": channel, "pattern": pattern, **{k: v for k, v in wanted.items() if v}}
 
 
 # What this side offers.

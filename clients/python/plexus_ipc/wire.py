@@ -126,6 +126,9 @@ def parse_preface(data: bytes) -> Tuple[int, int]:
     return major, minor
 
 
+ACKNOWLEDGE = 1 << 9  # in the bits of DATA: the sender wants credit as soon as it is taken
+
+
 def make_bits(priority: int = 0, shape: int = UNARY, idempotent: bool = False) -> int:
     return priority & 7 | shape << 4 | (1 << 8 if idempotent else 0)
 
