@@ -12,11 +12,12 @@ plexus_ipc.aio has the same for asyncio.
 from .client import CallFuture, Client, Registration, Stream, Subscription, connect
 from .codec import Encoded, Fixed
 from .handshake import Config
+from .service import Service, Topic
 from .status import Code, StatusError
 from .surface import Event, IncomingCall, Publication, Receipt, current
 
 __all__ = [
     "CallFuture", "Client", "Code", "Config", "Encoded", "Event", "Fixed", "IncomingCall", "Publication", "Receipt", "Registration",
-    "StatusError", "Stream", "Subscription", "connect", "current",
+    "Service", "StatusError", "Stream", "Subscription", "Topic", "connect", "current",
 ]
 __version__ = "0.1.0"

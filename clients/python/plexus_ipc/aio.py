@@ -21,6 +21,7 @@ from .aiolink import Link, Signal
 from .client import HEARTBEAT, make_config
 from .exchange import Item
 from .handshake import Config
+from .service import Service, attach_async
 from .status import Code, StatusError
 from .surface import Clock, Event, Gaps, Headers, Method, Offers, Publication, Receipt, Secret
 
@@ -99,6 +100,10 @@ class CallFuture:
         its answer if that was faster."""
         self._link.session.cancel(self._call)
         self._link.flush()
+
+    def add_done_callback(self, f: Callable[["CallFuture"], Any]) -> None:
+        """f is called by the event loop when the answer is there, soon if it is already."""
+        self._link.when_done(self._call, self._changed, lambda: f(self))
 
     async def result(self, timeout: Optional[float] = None) -> Any:
         """The answer. At the end of timeout TimeoutError is raised and the call goes on; at the end
@@ -292,6 +297,15 @@ class Client:
         return self._link.session.hub
 
     @property
+    def on_error(self) -> surface.OnError:
+        """Called with what goes wrong without a caller: see plexus_ipc.Client.on_error."""
+        return self._link.offers.on_error
+
+    @on_error.setter
+    def on_error(self, f: surface.OnError) -> None:
+        self._link.offers.on_error = f
+
+    @property
     def closed(self) -> bool:
         return self._link.session.state == "closed"
 
@@ -462,6 +476,10 @@ class Client:
         place = {"channel": channel, "name": name}
         await self.operate("declare", {**place, "shared": shared, **surface.topic_terms(schema, keep, keep_age)}, timeout=timeout)
         return Registration(lambda: None if self.closed else self.operate("retract", place))
+
+    async def attach(self, service: Service, channel: str = "") -> Registration:
+        """Offers a whole service: see plexus_ipc.Client.attach. Its handlers are as in provide."""
+        return Registration(await attach_async(self, service, channel))
 
     # Operations.
 

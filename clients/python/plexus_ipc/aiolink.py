@@ -189,14 +189,19 @@ class Link(asyncio.Protocol, Host):
     async def _tell_events(self) -> None:
         while True:
             raw = await self._events.get()
+            listeners = self.offers.listening(raw.bind)
             try:
                 event = surface.event_of(self.session, raw)
-                for listener in self.offers.listening(raw.bind):
+            except Exception as e:
+                self.offers.complain(e, "event %s does not decode" % (raw.bind,))
+                listeners = []
+            for listener in listeners:
+                try:
                     result = listener(event)
                     if inspect.isawaitable(result):
                         await result
-            except Exception:
-                log.exception("a listener for event %s failed", raw.bind)
+                except Exception as e:
+                    self.offers.complain(e, "a listener for event %s failed" % (raw.bind,))
             self.session.consumed(raw)
             self.flush()
 
@@ -251,6 +256,19 @@ class Link(asyncio.Protocol, Host):
                 items.close()
 
     # What callers and handlers wait for.
+
+    def when_done(self, call: Exchange, changed: Signal, f: Callable[[], Any]) -> None:
+        """Has the event loop call f once a call has ended."""
+
+        async def wait() -> None:
+            try:
+                while not call.done:
+                    await changed.wait(Clock(None))
+            finally:
+                if call.done:  # also if the link ends meanwhile
+                    f()
+
+        self._start(wait())
 
     async def send(self, call: Exchange, item: Item, clock: Clock) -> None:
         while not self.session.send_item(call, item):

@@ -12,6 +12,7 @@ from . import endpoint, surface, wire
 from .exchange import Exchange, Item
 from .handshake import Config
 from .link import Link
+from .service import Service, attach
 from .status import Code, StatusError
 from .surface import Clock, Event, Gaps, Headers, Method, Offers, Publication, Receipt, Secret
 
@@ -316,6 +317,16 @@ class Client:
         return self._link.session.hub
 
     @property
+    def on_error(self) -> surface.OnError:
+        """Called with what goes wrong without a caller to tell it to: on_error(exception, what), where
+        what is a sentence. It must not block. None, as at first, logs it."""
+        return self._link.offers.on_error
+
+    @on_error.setter
+    def on_error(self, f: surface.OnError) -> None:
+        self._link.offers.on_error = f
+
+    @property
     def closed(self) -> bool:
         return self._link.session.state == "closed"
 
@@ -502,6 +513,11 @@ class Client:
         place = {"channel": channel, "name": name}
         self.operate("declare", {**place, "shared": shared, **surface.topic_terms(schema, keep, keep_age)}, timeout=timeout)
         return Registration(lambda: None if self.closed else self.operate("retract", place))
+
+    def attach(self, service: Service, channel: str = "") -> Registration:
+        """Offers a whole service in a channel of a hub, which is joined if the service listens, or to
+        the peer: see Service. Closing the registration withdraws all of it."""
+        return Registration(attach(self, service, channel))
 
     # Operations.
 

@@ -215,10 +215,14 @@ class Link(Host):
             listeners = self.offers.listening(raw.bind)
         try:
             event = surface.event_of(self.session, raw)
-            for listener in listeners:
+        except Exception as e:
+            self.offers.complain(e, "event %s does not decode" % (raw.bind,))
+            listeners = []
+        for listener in listeners:
+            try:
                 listener(event)
-        except Exception:
-            log.exception("a listener for event %s failed", raw.bind)
+            except Exception as e:
+                self.offers.complain(e, "a listener for event %s failed" % (raw.bind,))
         with self.lock:
             self.session.consumed(raw)
             self.flush()

@@ -321,10 +321,14 @@ def matches(pattern: str, name: str) -> bool:
     return len(want) == len(have)
 
 
+OnError = Optional[Callable[[BaseException, str], Any]]
+
+
 class Offers:
     """What this side offers: methods, and who listens for events."""
 
     def __init__(self) -> None:
+        self.on_error: OnError = None
         self.methods: Dict[Tuple[str, str], Method] = {}
         self.listeners: List[Tuple[str, str, Callable[[Event], Any]]] = []
 
@@ -341,6 +345,16 @@ class Offers:
 
     def listening(self, bound: Bind) -> List[Callable[[Event], Any]]:
         return [f for channel, pattern, f in self.listeners if channel == bound.channel and matches(pattern, bound.name)]
+
+    def complain(self, error: BaseException, what: str) -> None:
+        """Tells of what has no caller to tell it to."""
+        if self.on_error is None:
+            log.error(what, exc_info=error)
+            return
+        try:
+            self.on_error(error, what)
+        except Exception:
+            log.exception("on_error failed")
 
     def bind(self, bound: Bind) -> Optional[Method]:
         if bound.kind == wire.METHOD:
