@@ -93,6 +93,8 @@ class CallFuture:
         link.flush()
 
     def done(self) -> bool:
+        if self._clock.over():
+            self._give_up(surface.deadline_exceeded())
         return self._call.done
 
     def cancel(self) -> None:
@@ -102,8 +104,9 @@ class CallFuture:
         self._link.flush()
 
     def add_done_callback(self, f: Callable[["CallFuture"], Any]) -> None:
-        """f is called by the event loop when the answer is there, soon if it is already."""
-        self._link.when_done(self._call, self._changed, lambda: f(self))
+        """f is called by the event loop when the call has ended, also by its own timeout; soon if it
+        has already."""
+        self._link.when_done(self.done, self._changed, self._clock, lambda: f(self))
 
     async def result(self, timeout: Optional[float] = None) -> Any:
         """The answer. At the end of timeout TimeoutError is raised and the call goes on; at the end

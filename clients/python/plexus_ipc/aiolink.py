@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import Any, List, Optional, Set
+from typing import Any, Callable, List, Optional, Set
 
 from . import surface, wire
 from .exchange import Event as WireEvent
@@ -257,15 +257,15 @@ class Link(asyncio.Protocol, Host):
 
     # What callers and handlers wait for.
 
-    def when_done(self, call: Exchange, changed: Signal, f: Callable[[], Any]) -> None:
-        """Has the event loop call f once a call has ended."""
+    def when_done(self, done: Callable[[], bool], changed: Signal, clock: Clock, f: Callable[[], Any]) -> None:
+        """Has the event loop call f once a call has ended. At the end of clock done() ends it."""
 
         async def wait() -> None:
             try:
-                while not call.done:
-                    await changed.wait(Clock(None))
+                while not done():
+                    await changed.wait(clock)
             finally:
-                if call.done:  # also if the link ends meanwhile
+                if done():  # also if the link ends meanwhile
                     f()
 
         self._start(wait())

@@ -98,6 +98,8 @@ class CallFuture:
             self._future.set_result(call.reply)
 
     def done(self) -> bool:
+        if self._clock.over():
+            self._give_up(surface.deadline_exceeded())
         return self._future.done()
 
     def cancel(self) -> None:
@@ -134,7 +136,13 @@ class CallFuture:
                 self._link.flush()
 
     def add_done_callback(self, f: Callable[["CallFuture"], Any]) -> None:
-        """f runs on the thread that reads, and must not block."""
+        """f runs on the thread that reads when the call has ended, also by its own timeout, and must
+        not block."""
+        if self._clock.end is not None:
+            with self._link.lock:
+                if self._call is not None and not self._call.done:
+                    self._link.session.give_up_at(self._call, self._clock.end)
+                    self._link._wake()
         self._future.add_done_callback(lambda _: f(self))
 
 

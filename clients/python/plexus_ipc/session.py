@@ -315,6 +315,10 @@ class Session:
         self.cancel(call)
         call.finish(reason)
 
+    def give_up_at(self, call: Exchange, expires: float) -> None:
+        """Has tick() give a call up as deadline_exceeded: for one that nobody waits for."""
+        self._watch(expires, call.id)
+
     # Both directions of streams.
 
     def send_item(self, call: Exchange, item: Item) -> bool:
@@ -394,9 +398,11 @@ class Session:
         self.fail(call, reason)
 
     def _expired(self, number: int) -> None:
-        call = self._open.get(wire.split_id(number)[1])
-        if call is not None and call.id == number:
-            self._withdrawn(call, StatusError(Code.DEADLINE_EXCEEDED, "the time of the call was up"))
+        served, begun = self._served(number), self._begun(number)
+        if served is not None:
+            self._withdrawn(served, StatusError(Code.DEADLINE_EXCEEDED, "the time of the call was up"))
+        elif begun is not None:
+            self.give_up(begun, StatusError(Code.DEADLINE_EXCEEDED, "the time was up"))
 
     # Routes, events and publications.
 
@@ -621,8 +627,8 @@ class Session:
         self.host.on_call(call)
 
     def _watch(self, expires: float, number: int) -> None:
-        if len(self._timers) > 64 + 2 * len(self._open):
-            self._timers = [t for t in self._timers if self._served(t[1])]
+        if len(self._timers) > 64 + 2 * (len(self._open) + len(self._calls)):
+            self._timers = [t for t in self._timers if self._served(t[1]) or self._begun(t[1])]
             heapq.heapify(self._timers)
         heapq.heappush(self._timers, (expires, number))
 
