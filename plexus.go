@@ -37,7 +37,8 @@ type Channel = service.Channel
 
 // DialOptions tune Dial. nil and the zero value are useful.
 type DialOptions struct {
-	// ID is the wanted member id, "" for one that the other side chooses.
+	// ID is the wanted member id, "" for one that the other side chooses. One that another
+	// has is status.AlreadyExists; that of a session which has just ended is free again.
 	ID string
 	// Secret is shared with the server: each side proves to the other that it knows it.
 	Secret []byte

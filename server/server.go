@@ -78,6 +78,7 @@ type Server struct {
 	pending   map[transport.Conn]struct{}
 	sessions  map[*session.Session]*Peer
 	admitted  int                 // handshakes that were let in and are not over
+	vacated   chan struct{}       // closed when a session has left, nil if nobody waits for that
 	ids       map[string]struct{} // of sessions and of handshakes that were admitted
 	wg        sync.WaitGroup
 }
@@ -231,11 +232,12 @@ func (s *Server) shake(conn transport.Conn, base session.Config, one bool) error
 			return "", err
 		}
 		place = true
-		return admit(ctx, p)
+		return s.admitAgain(ctx, p, admit)
 	}
 	a.Config.Started = func(x *session.Session) {
 		s.settle(x, a.Attach)
-		leave() // it has one as a session
+		leave()                           // it has one as a session
+		x.OnEnd(func(error) { s.left() }) // after all else that is told of the end
 	}
 	_, err := session.Accept(context.Background(), conn, a.Config)
 	leave()
@@ -276,27 +278,6 @@ func (s *Server) free(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.ids, id)
-}
-
-// takePlace keeps a place for a session, or refuses one too many.
-func (s *Server) takePlace(one bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.sessions) + s.admitted
-	if one && n > 0 {
-		return &status.Error{Code: status.Busy, Message: "this endpoint serves one peer and has one"}
-	}
-	if n >= s.cfg.MaxSessions {
-		return s.full(n)
-	}
-	s.admitted++
-	return nil
-}
-
-func (s *Server) leavePlace() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.admitted--
 }
 
 // settle enters a new session, before anything it says is dealt with.
