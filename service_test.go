@@ -4,12 +4,15 @@ package plexus_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/service"
@@ -148,6 +151,9 @@ func TestServiceInAHub(t *testing.T) {
 	ctx := t.Context()
 	heard := make(chan string, 1)
 	svc := whole(t, heard)
+	if _, err := svc.Attach(ctx, srv); !errors.Is(err, status.FailedPrecondition) { // there is nobody to offer it to
+		t.Fatal(err)
+	}
 	first, user := dial(""), dial("").Channel("room")
 
 	_, err := plexus.HandleDuplex(user, "echo", echoes)
@@ -240,5 +246,56 @@ func TestFailuresWithoutACaller(t *testing.T) {
 	}
 	if len(told)+len(own) > 0 {
 		t.Fatal("told twice")
+	}
+}
+
+type adder struct{}
+
+func (adder) Add(ctx context.Context, in Add) (Sum, error) { return add(ctx, in) }
+
+func (adder) Reverse(_ context.Context, b []byte) ([]byte, error) {
+	slices.Reverse(b)
+	return b, nil
+}
+
+func (adder) Caller(ctx context.Context, _ any) (string, error) {
+	e, _ := plexus.EnvelopeOf(ctx)
+	return e.Sender, nil
+}
+
+// The methods of a value speak every codec, announce their schemas and judge by them.
+func TestMethodsOfAValueInEveryCodec(t *testing.T) {
+	srv, c := connect(t, path(t), nil, &plexus.DialOptions{ID: "alice"})
+	ctx := t.Context()
+	svc := service.New()
+	must(t, svc.AddMethods(adder{}, nil))
+	_, err := svc.Attach(ctx, srv)
+	must(t, err)
+	for _, cd := range []codec.Codec{codec.JSON{}, codec.Fixed{}} {
+		sum, err := plexus.Call[Sum](ctx, c, "add", Add{20, 22}, plexus.WithCodec(cd))
+		must(t, err)
+		if sum.Sum != 42 {
+			t.Fatal(sum)
+		}
+	}
+	b, err := plexus.Call[[]byte](ctx, c, "reverse", []byte("abc"))
+	must(t, err)
+	who, err := plexus.Call[string](ctx, c, "caller", struct{}{})
+	must(t, err)
+	if string(b) != "cba" || who != "alice" {
+		t.Fatal(string(b), who)
+	}
+	x, err := c.Explore(ctx, "add")
+	must(t, err)
+	if len(x.Methods) != 1 || !strings.Contains(string(x.Methods[0].Input), `"A"`) {
+		t.Fatalf("%+v", x)
+	}
+	other := service.New()
+	judged := json.RawMessage(`{"title":"a request"}`)
+	must(t, other.AddMethods(adder{}, map[string]string{"Add": "judged", "Reverse": "", "Caller": ""}, service.WithSchema(judged, nil), service.WithValidator(even{})))
+	_, err = other.Attach(ctx, srv)
+	must(t, err)
+	if _, err := plexus.Call[Sum](ctx, c, "judged", Add{1, 2}); !errors.Is(err, status.InvalidArgument) {
+		t.Fatal(err)
 	}
 }

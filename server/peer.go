@@ -13,6 +13,7 @@ import (
 
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
 )
 
 // Peer is a session of a Server, by which the server calls, sends and subscribes in its
@@ -67,14 +68,30 @@ func (s *Server) Peer(id string) *Peer {
 	return nil
 }
 
-// Offer offers a method to all peers, see plexus.Handle.
+// Offer offers a method to all peers, see plexus.Handle. A server of a hub has no peers of its
+// own: that is status.FailedPrecondition.
 func (s *Server) Offer(_ context.Context, name string, terms service.Terms, h service.Handler) (*service.Registration, error) {
+	if err := s.serves(); err != nil {
+		return nil, err
+	}
 	remove, err := s.offers.Handle("", name, terms, h)
 	return service.NewRegistration(remove), err
 }
 
-// Declare allows publications on a topic: by this server, and by its peers if it is shared.
+// serves refuses to offer what nobody could reach.
+func (s *Server) serves() error {
+	if s.hub {
+		return status.Errorf(status.FailedPrecondition, "this server serves a hub: offer it in a channel, as a member (plexus.Join)")
+	}
+	return nil
+}
+
+// Declare allows publications on a topic: by this server, and by its peers if it is shared. See
+// Offer about servers of a hub.
 func (s *Server) Declare(_ context.Context, name string, terms service.TopicTerms) (*service.Registration, error) {
+	if err := s.serves(); err != nil {
+		return nil, err
+	}
 	if err := terms.Direct(); err != nil {
 		return nil, err
 	}

@@ -67,6 +67,7 @@ type Server struct {
 	*offers // what it offers to direct peers
 
 	cfg      Config
+	hub      bool // it gives its sessions to a hub
 	began    time.Time
 	accepted atomic.Uint64
 	next     atomic.Uint64
@@ -106,6 +107,7 @@ func New(cfg Config) *Server {
 		s.cfg.Session.Gate = session.NewGate(session.DefaultMaxHandlers, session.DefaultMaxQueue)
 	}
 	s.offers.Operations = s.operation
+	s.hub = cfg.Admission != nil
 	if cfg.Admission == nil {
 		s.cfg.Admission = s.direct
 	}

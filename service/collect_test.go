@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"testing"
@@ -64,6 +65,29 @@ func (calc) Double(_ context.Context, items iter.Seq2[int, error], send func(int
 	return nil
 }
 
+// Stubborn goes on after it was told to stop, as a range loop would not.
+func (calc) Stubborn(_ context.Context, n int) iter.Seq2[int, error] {
+	return func(yield func(int, error) bool) {
+		yield(n, nil)
+		yield(n, status.Errorf(status.FailedPrecondition, "the end"))
+		yield(n, nil)
+		yield(n, status.Errorf(status.Internal, "after the end"))
+	}
+}
+
+// Nothing returns no sequence.
+func (calc) Nothing(context.Context, struct{}) iter.Seq2[int, error] { return nil }
+
+// celsius encodes itself, by its pointer.
+type celsius float64
+
+func (c *celsius) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%v °C", float64(*c)), nil }
+
+func (calc) Warm(_ context.Context, n int) (celsius, error) { return celsius(n), nil }
+
+// Panics fails its call and nothing else.
+func (calc) Panics(context.Context, int) (int, error) { panic("as you wish") }
+
 func (calc) URLOf(_ context.Context, _ struct{}) (any, error) { return nil, nil }
 
 func asJSON(v any) session.Message {
@@ -121,6 +145,14 @@ func TestMethodsOfAValue(t *testing.T) {
 	if got != "null" {
 		t.Fatal(got)
 	}
+	got, err = call(t, ch, "warm", 20)
+	must(t, err)
+	if got != `"20 °C"` {
+		t.Fatal(got)
+	}
+	if _, err := call(t, ch, "panics", 1); !errors.Is(err, status.Internal) {
+		t.Fatal(err)
+	}
 	if _, err := call(t, ch, "plus", "text"); !errors.Is(err, status.InvalidArgument) {
 		t.Fatal(err)
 	}
@@ -137,6 +169,8 @@ func TestMethodsOfAValue(t *testing.T) {
 	}{
 		{"count", session.ServerStream, 3, nil, "0 1 2|", status.OK},
 		{"countDown", session.ServerStream, 2, nil, "2 1|", status.FailedPrecondition},
+		{"stubborn", session.ServerStream, 7, nil, "7|", status.FailedPrecondition},
+		{"nothing", session.ServerStream, struct{}{}, nil, "|", status.OK},
 		{"sumOf", session.ClientStream, nil, []any{1, 2, 3}, "|6", status.OK},
 		{"sumOf", session.ClientStream, nil, []any{1, "x"}, "|", status.InvalidArgument},
 		{"double", session.Duplex, nil, []any{1, 2}, "2 4|", status.OK},

@@ -103,7 +103,13 @@ func (h *handler) decode(id uint8, payload []byte) (v reflect.Value, err error) 
 	return p.Elem(), nil
 }
 
+// encode encodes a value: by a pointer, so that methods with pointer receivers are found.
 func encode(cd codec.Codec, v reflect.Value) ([]byte, error) {
+	if k := v.Kind(); k != reflect.Pointer && k != reflect.Interface {
+		p := reflect.New(v.Type())
+		p.Elem().Set(v)
+		v = p
+	}
 	b, err := cd.Append(nil, v.Interface())
 	if err != nil {
 		return nil, status.Errorf(status.InvalidArgument, "%w", err)
@@ -133,7 +139,10 @@ func (h *handler) sendAll(ctx context.Context, seq reflect.Value, x *session.Str
 		return nil
 	}
 	yield := reflect.MakeFunc(seq.Type().In(0), func(args []reflect.Value) []reflect.Value {
-		if err, _ = args[1].Interface().(error); err == nil {
+		if err == nil { // else it was told to stop, and goes on
+			err, _ = args[1].Interface().(error)
+		}
+		if err == nil {
 			err = send(ctx, x, cd, args[0])
 		}
 		return []reflect.Value{reflect.ValueOf(err == nil)}
