@@ -108,7 +108,8 @@ type starter interface {
 
 // Go begins a call and returns at once, or once the client has connected. ctx holds for the
 // whole call: at its end the call is given up, whatever the handler does. A Future that nobody
-// waits for costs nothing once its call has ended.
+// waits for costs nothing once its call has ended, unless its answer is a Loan: that is given
+// back with the session.
 func (b *Bound[In, Out]) Go(ctx context.Context, in In) *Future[Out] {
 	f := &Future[Out]{out: b.out, err: b.err}
 	if f.err != nil {
