@@ -114,6 +114,9 @@ func (c *Config) check() error {
 	if p := c.Hub.OwnerPolicy; p != "" && p != hub.Terminate && p != hub.Promote {
 		return status.Errorf(status.InvalidArgument, "owner policy %q is unknown: it is %s or %s", p, hub.Terminate, hub.Promote)
 	}
+	if p := c.Hub.ErrorPolicy; p != "" && !p.Known() {
+		return status.Errorf(status.InvalidArgument, "--errors %q is unknown: it is %s, %s or %s", p, hub.Ignore, hub.Broadcast, hub.Raise)
+	}
 	if p := schema.Policy(c.Validate); p != "" && p != schema.Off && p != schema.Warn && p != schema.Reject {
 		return status.Errorf(status.InvalidArgument, "--validate %q is unknown: it is %s, %s or %s", p, schema.Off, schema.Warn, schema.Reject)
 	}

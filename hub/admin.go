@@ -87,20 +87,20 @@ func (m *Member) kick(in operation.Eviction) (out operation.Empty, err error) {
 		}
 		return out, m.hub.kick(m.id, in.Member, in.Reason)
 	}
-	why := guard.Eviction(m.id, in.Reason)
-	err = m.change(&status.Error{Code: status.Evicted, Message: why}, func(d *directory.Directory[*Member], _ time.Time) ([]change, error) {
+	cause := &status.Error{Code: status.Evicted, Message: guard.Eviction(m.id, in.Reason)}
+	err = m.change(cause, func(d *directory.Directory[*Member], _ time.Time) ([]change, error) {
 		whom := m.hub.members[in.Member]
 		if whom == nil {
 			return nil, status.Errorf(status.NotFound, "there is no member %q", in.Member)
 		}
 		if c := d.Channel(in.Channel); admin == nil && c != nil && c.Owner() != m {
-			why = guard.Removal(m.id, in.Reason)
-			return d.Leave(in.Channel, whom, why)
+			cause.Message = guard.Removal(m.id, in.Reason) // nobody has seen it yet
+			return d.Leave(in.Channel, whom, cause.Message)
 		}
-		return d.Kick(in.Channel, m, whom, why)
+		return d.Kick(in.Channel, m, whom, cause.Message)
 	})
 	if err == nil {
-		m.hub.postEviction(in.Channel, in.Member, m.id, why)
+		m.hub.postEviction(in.Channel, in.Member, m.id, cause.Message)
 	}
 	return out, err
 }

@@ -70,6 +70,7 @@ type Server struct {
 	hub      bool // it gives its sessions to a hub
 	began    time.Time
 	accepted atomic.Uint64
+	refused  atomic.Uint64
 	next     atomic.Uint64
 	slots    chan struct{} // a token per running handshake
 
@@ -80,6 +81,7 @@ type Server struct {
 	sessions  map[*session.Session]*Peer
 	admitted  int                 // handshakes that were let in and are not over
 	vacated   chan struct{}       // closed when a session has left, nil if nobody waits for that
+	ended     session.Stats       // of the sessions that are over
 	ids       map[string]struct{} // of sessions and of handshakes that were admitted
 	wg        sync.WaitGroup
 }
@@ -244,6 +246,7 @@ func (s *Server) shake(conn transport.Conn, base session.Config, one bool) error
 	_, err := session.Accept(context.Background(), conn, a.Config)
 	leave()
 	if err != nil {
+		s.refused.Add(1)
 		s.cfg.Log.Info("connection refused", "code", status.CodeOf(err).String(), "reason", err.Error())
 	}
 	s.mu.Lock()
@@ -310,6 +313,8 @@ func (s *Server) gone(x *session.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, x)
+	last := x.Stats()
+	carry(&s.ended, &last)
 }
 
 // admit gives a direct peer its id: the wanted one, or a new one.

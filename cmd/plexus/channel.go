@@ -33,7 +33,7 @@ func membership(ctx context.Context, c *plexus.Client, ch *plexus.Channel) (*mem
 		return nil, err
 	}
 	m := &member{id: c.ID(), ended: make(chan error, 1), stop: func() {}}
-	if ch.Name() != "" {
+	if ch.Name() != "" && ch.Name() != operation.Channel {
 		notices, err := ch.Watch(ctx)
 		if err == nil {
 			again, stop := context.WithCancel(context.Background())
@@ -85,9 +85,9 @@ func lost(notices *session.Stream, err error) bool {
 	return notices.Session().Err() != nil || errors.Is(err, status.Unavailable)
 }
 
-// join joins a channel of a hub. The direct peer has no members.
+// join joins a channel of a hub. The direct peer has no members, the hub's own channel neither.
 func join(ctx context.Context, ch *plexus.Channel) error {
-	if ch.Name() == "" {
+	if ch.Name() == "" || ch.Name() == operation.Channel {
 		return nil
 	}
 	return ch.Operate(ctx, operation.Join, operation.Place{Channel: ch.Name()}, nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/client"
 	"github.com/plexus-ipc/plexus/daemon"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
@@ -124,7 +125,7 @@ func splitPattern(address string) (channel, pattern string, err error) {
 	channel, pattern, found := strings.Cut(address, "/")
 	if !found {
 		channel, pattern = "", address
-	} else if err := subject.ValidateChannel(channel); err != nil {
+	} else if err := subject.ValidateChannel(channel); err != nil && channel != operation.Channel {
 		return "", "", usage(err)
 	}
 	if err := subject.ValidatePattern(pattern); err != nil {

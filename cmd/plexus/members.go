@@ -6,8 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +49,10 @@ func (a *app) members() *cobra.Command {
 }
 
 func printMembers(w io.Writer, list *operation.MemberList) {
+	if list.Channel == "" {
+		printSessions(w, list)
+		return
+	}
 	fmt.Fprintln(w, "ID\tOWNER\tIDENTITY\tAGE\tMETHODS\tTOPICS")
 	for _, m := range list.Members {
 		owner := "-"
@@ -55,6 +62,29 @@ func printMembers(w io.Writer, list *operation.MemberList) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, owner, orDash(m.Identity), age(m.Age),
 			orDash(strings.Join(m.Methods, " ")), orDash(strings.Join(m.Topics, " ")))
 	}
+}
+
+// printSessions prints who is connected, whatever channels they are in.
+func printSessions(w io.Writer, list *operation.MemberList) {
+	fmt.Fprintln(w, "ID\tIDENTITY\tAGE\tADDRESS\tPROGRAM\tMETADATA")
+	for _, m := range list.Members {
+		var said []string
+		for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
+			said = append(said, key+"="+m.Metadata[key])
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, orDash(m.Identity), age(m.Age),
+			orDash(m.Address), orDash(printable(m.Product)), orDash(printable(strings.Join(said, " "))))
+	}
+}
+
+// printable makes what a client says of itself fit for a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 }
 
 func orDash(s string) string {

@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/subject"
 )
 
 const sendHelp = `Send an event: a one-way message, at most once, without an answer. It goes to the member
@@ -16,19 +18,28 @@ that provides the name, to the member that --to names, or to the direct peer.
 
   plexus send jobs/refresh '{"all":true}'
   plexus send --to m-k3x9ab chat/note '"hi"'
+  plexus send --member m-k3x9ab note '"hi"'   # to any session, in no channel
+
+What --member sends comes from the hub, on its own channel (plexus subscribe --events
+'$/note'), and is for administrators: the user that the hub runs as, and who is listed with
+"plexus serve --admin".
 
 The exit code is 0 when the hub has taken it. Nobody there is an error.`
 
 func (a *app) send() *cobra.Command {
 	var flags valueFlags
-	var to string
+	var to, member string
 	cmd := &cobra.Command{
 		Use: "send [channel/]name [json]", Short: "Send a one-way message to one member", Long: sendHelp,
 		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeMethods,
 	}
 	flags.add(cmd.Flags())
 	cmd.Flags().StringVar(&to, "to", "", "the id of the member to send to, if not whoever provides the name")
+	cmd.Flags().StringVar(&member, "member", "", "the id of a session to write to, whatever channels it is in")
 	cmd.RunE = a.verb(defaultTimeout, func(ctx context.Context, args []string) error {
+		if member != "" {
+			return a.tell(ctx, args, &flags, to, member)
+		}
 		return a.emit(ctx, args, &flags, func(ctx context.Context, ch *plexus.Channel, name string, v value, opts []plexus.Option) error {
 			if to != "" {
 				ch = ch.At(to)
@@ -37,6 +48,23 @@ func (a *app) send() *cobra.Command {
 		})
 	})
 	return cmd
+}
+
+// tell has the hub write to a session.
+func (a *app) tell(ctx context.Context, args []string, flags *valueFlags, to, member string) error {
+	if to != "" || flags.raw || len(flags.headers) > 0 {
+		return usagef("--member sends JSON without headers, and is instead of --to")
+	}
+	if err := subject.ValidateMethod(args[0]); err != nil {
+		return usage(err)
+	}
+	v, err := a.argument(args, 1, false)
+	if err != nil {
+		return err
+	}
+	return a.at(ctx, "", func(_ *plexus.Client, ch *plexus.Channel) error {
+		return ch.Operate(ctx, operation.Tell, operation.Message{Member: member, Name: args[0], Payload: v}, nil)
+	})
 }
 
 // emit does what send and broadcast have in common.

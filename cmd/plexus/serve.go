@@ -52,6 +52,7 @@ type serveFlags struct {
 	uids, gids           []int
 	sids                 []string
 	allowSelf, allowRoot bool
+	errors               string
 }
 
 func (a *app) serve() *cobra.Command {
@@ -63,6 +64,7 @@ func (a *app) serve() *cobra.Command {
 	flags.addListen(cmd.Flags())
 	flags.addHub(cmd.Flags())
 	flags.addLimits(cmd.Flags())
+	flags.addUsers(cmd.Flags())
 	cmd.RunE = a.verb(0, func(ctx context.Context, _ []string) error {
 		log, err := a.logger(slog.LevelInfo)
 		if err != nil {
@@ -96,6 +98,9 @@ func (s *serveFlags) addHub(f *pflag.FlagSet) {
 	h := &s.cfg.Hub
 	f.StringVar(&s.ownerPolicy, "owner-policy", string(hub.Terminate), "what becomes of a channel whose owner leaves: terminate or promote")
 	f.StringVar(&s.cfg.Validate, "validate", string(schema.Off), "what becomes of messages that do not fit their schema: off (nobody looks), warn or reject")
+	f.StringVar(&s.errors, "errors", string(hub.Broadcast), "what becomes of failures that no caller waits for: ignore (they are counted), broadcast (and published) or raise (and who caused it is cut off)")
+	f.StringSliceVar(&h.Rights.Administrators, "admin", nil, `who else may remove and write to any client, as in "plexus members": uid:1000, cn:ops, secret`)
+	f.StringSliceVar(&h.Rights.Readers, "reader", nil, "who else may read what the hub publishes on the channel $, * for everybody")
 	f.BoolVar(&h.AllowStop, "allow-stop", false, `let clients end the hub with "plexus stop"`)
 	f.IntVar(&h.DefaultQueue, "queue", hub.DefaultQueue, "messages that may wait for one subscription")
 	f.IntVar(&h.DefaultQueueBytes, "queue-bytes", hub.DefaultQueueBytes, "their bytes")
@@ -109,10 +114,25 @@ func (s *serveFlags) addHub(f *pflag.FlagSet) {
 	f.IntVar(&h.MaxNamesPerChannel, "max-names", hub.DefaultMaxNames, "methods of a channel, and topics")
 	f.IntVar(&h.MaxChannelsPerMember, "max-places", hub.DefaultMaxPlaces, "channels that a member may be in")
 	f.IntVar(&h.MaxSubscriptionsPerMember, "max-subscriptions", hub.DefaultMaxFeeds, "subscriptions of a member")
+	f.IntVar(&h.MaxMethodsPerMember, "max-methods", hub.DefaultMaxOffers, "methods of a member, in all channels")
+	f.IntVar(&h.MaxTopicsPerMember, "max-topics", hub.DefaultMaxOffers, "topics of a member, in all channels")
+	f.IntVar(&h.MaxQueuedPerMember, "max-queued", hub.DefaultMaxQueued, "bytes that may wait for a member, in all its queues")
 	f.IntVar(&h.MaxSchemasPerMember, "max-schemas", hub.DefaultMaxSchemas, "bytes of schemas that a member may announce")
 	f.IntVar(&h.MaxWaiting, "max-waiting", hub.DefaultMaxWaiting, "calls that may wait for the providers of one method")
 	f.IntVar(&h.MaxAttempts, "max-attempts", hub.DefaultMaxAttempts, "providers that a call is sent to, one after the other, when they die and it may be executed twice")
 	f.IntVar(&h.MaxMetadata, "max-metadata", hub.DefaultMaxMetadata, "bytes of what a member says about itself")
+}
+
+// addUsers adds the bounds of what the sessions of one user have together.
+func (s *serveFlags) addUsers(f *pflag.FlagSet) {
+	u := &s.cfg.Hub.PerUser
+	f.IntVar(&u.Sessions, "user-sessions", 0, "clients of one user, 0 for no bound")
+	f.IntVar(&u.Channels, "user-channels", 0, "channels that the clients of one user are in, together, 0 for no bound")
+	f.IntVar(&u.Subscriptions, "user-subscriptions", 0, "their subscriptions, 0 for no bound")
+	f.IntVar(&u.Methods, "user-methods", 0, "their methods, 0 for no bound")
+	f.IntVar(&u.Topics, "user-topics", 0, "their topics, 0 for no bound")
+	f.IntVar(&u.Calls, "user-calls", 0, "their open calls, 0 for no bound")
+	f.IntVar(&u.QueuedBytes, "user-queued", 0, "bytes that may wait for them, 0 for no bound")
 }
 
 func (s *serveFlags) addLimits(f *pflag.FlagSet) {
@@ -134,7 +154,7 @@ func (a *app) daemonConfig(s *serveFlags, log *slog.Logger) (*daemon.Config, err
 	c := s.cfg
 	c.Log, c.TLS, c.Hub.ID, c.Hub.Version = log, a.tls, a.id, programVersion()
 	c.SocketBuffer = a.socketBytes
-	c.Hub.OwnerPolicy = hub.OwnerPolicy(s.ownerPolicy)
+	c.Hub.OwnerPolicy, c.Hub.ErrorPolicy = hub.OwnerPolicy(s.ownerPolicy), hub.ErrorPolicy(s.errors)
 	if len(c.Listen) == 0 {
 		c.Listen = []string{a.address}
 	}

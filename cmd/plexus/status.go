@@ -6,9 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -58,9 +55,5 @@ func printStatus(w io.Writer, st *operation.HubStatus) {
 	row("kept bytes", st.Kept)
 	row("delivered", st.Delivered)
 	row("queued", st.Queued)
-	var dropped []string
-	for _, reason := range slices.Sorted(maps.Keys(st.Dropped)) {
-		dropped = append(dropped, fmt.Sprintf("%d %s", st.Dropped[reason], reason))
-	}
-	row("dropped", orDash(strings.Join(dropped, ", ")))
+	row("dropped", byReason(st.Dropped))
 }

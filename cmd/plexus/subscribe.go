@@ -21,6 +21,8 @@ const subscribeHelp = `Print the publications on the topics that match a pattern
   plexus subscribe 'quotes/>' -o json   # ">" is all that follow
   plexus subscribe --events chat/note   # events instead: what is sent and broadcast to
   plexus subscribe --events 'chat/>'    #   members of the channel; this joins it
+  plexus subscribe '$/events.>'         # what the hub itself publishes: joins, drops …
+  plexus subscribe '$/logs.*'           #   its log; '$/errors.>': failures without a caller
 
   plexus subscribe 'quotes/*' --replay 1 --since 1h  # begin with the last value, if it is fresh
 

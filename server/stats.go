@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"time"
+
+	"github.com/plexus-ipc/plexus/session"
+)
+
+// Stats are what a Server has seen since it was made. What a hub routes, the hub counts.
+type Stats struct {
+	Uptime     time.Duration
+	Sessions   int    // open now
+	Handshakes int    // under way now
+	Accepted   uint64 // sessions so far
+	Refused    uint64 // connections that became none
+
+	// Handlers and Waiting are requests that are served off the reading goroutines, and those
+	// that wait for that.
+	Handlers, Waiting int
+
+	// Traffic is that of all sessions together, those that have ended included; Pending,
+	// Inbound and Queued are of those that are open.
+	Traffic session.Stats
+
+	// Published, Delivered and Dropped are publications on this side's own topics.
+	Published, Delivered, Dropped uint64
+}
+
+// Stats returns a snapshot of the counts.
+func (s *Server) Stats() Stats {
+	counts := s.offers.Counts()
+	st := Stats{
+		Uptime: time.Since(s.began), Accepted: s.accepted.Load(), Refused: s.refused.Load(),
+		Handlers: s.cfg.Session.Gate.Running(), Waiting: s.cfg.Session.Gate.Queued(),
+		Published: counts.Published, Delivered: counts.Delivered, Dropped: counts.Dropped,
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.Sessions, st.Handshakes, st.Traffic = len(s.sessions), len(s.pending), s.ended
+	for x := range s.sessions {
+		now := x.Stats()
+		carry(&st.Traffic, &now)
+		st.Traffic.Pending += now.Pending
+		st.Traffic.Inbound += now.Inbound
+		st.Traffic.Queued += now.Queued
+	}
+	return st
+}
+
+// carry adds what a session has carried.
+func carry(to, s *session.Stats) {
+	to.Sent += s.Sent
+	to.Received += s.Received
+	to.Dropped += s.Dropped
+	to.SentBytes += s.SentBytes
+	to.RecvBytes += s.RecvBytes
+}
