@@ -61,10 +61,7 @@ func (a *app) serve() *cobra.Command {
 		Use: "serve", Short: "Run a hub", Long: serveHelp, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	cmd.Flags().SortFlags = false
-	flags.addListen(cmd.Flags())
-	flags.addHub(cmd.Flags())
-	flags.addLimits(cmd.Flags())
-	flags.addUsers(cmd.Flags())
+	flags.add(cmd.Flags())
 	cmd.RunE = a.verb(0, func(ctx context.Context, _ []string) error {
 		log, err := a.logger(slog.LevelInfo)
 		if err != nil {
@@ -81,6 +78,14 @@ func (a *app) serve() *cobra.Command {
 		return a.runDaemon(ctx, d)
 	})
 	return cmd
+}
+
+// add adds all of them, in the order of the help.
+func (s *serveFlags) add(f *pflag.FlagSet) {
+	s.addListen(f)
+	s.addHub(f)
+	s.addLimits(f)
+	s.addUsers(f)
 }
 
 func (s *serveFlags) addListen(f *pflag.FlagSet) {
