@@ -3,6 +3,8 @@
 package session
 
 import (
+	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -100,7 +102,7 @@ func (c *calls) takeLocked() (uint32, error) {
 	}
 	n := uint32(len(c.slots))
 	if n >= c.max {
-		return 0, status.Errorf(status.LimitExceeded, "%d calls are open on this session, the peer allows no more", n)
+		return 0, tooManyCalls(n)
 	}
 	c.slots = append(c.slots, slot{})
 	return n, nil
@@ -201,4 +203,12 @@ func (c *calls) close(err error) []Sink {
 		}
 	}
 	return sinks
+}
+
+// tooManyCalls says so, to people and, as operation.Limit does, to programs.
+func tooManyCalls(n uint32) *status.Error {
+	return &status.Error{
+		Code: status.LimitExceeded, Message: strconv.FormatUint(uint64(n), 10) + " calls are open on this session, the peer allows no more",
+		Details: fmt.Appendf(nil, `{"limit":"calls","scope":"session","usage":%d,"bound":%d}`, n, n),
+	}
 }
