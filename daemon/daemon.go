@@ -92,6 +92,7 @@ func (d *Daemon) build(secret []byte) (err error) {
 		return err
 	}
 	d.hub = hub.New(h)
+	d.log = d.hub.Logger(d.log)
 	d.srv, err = plexus.NewServer(&plexus.ListenOptions{
 		ID: d.hub.ID(), Hub: d.hub, Secret: secret, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports,
 		MaxSessions: d.cfg.MaxSessions, Session: d.cfg.session(), Log: d.log,

@@ -46,7 +46,7 @@ func (h *Hub) Admission(base session.Config) *Admission {
 	if a.cfg.Log == nil {
 		a.cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	a.cfg.Log = h.board.Log(a.cfg.Log, slog.LevelInfo) // below that every frame is a line, also those that tell of it
+	a.cfg.Log = h.Logger(a.cfg.Log) // below that every frame is a line, also those that tell of it
 	a.cfg.SourceName = h.names.ID
 	a.cfg.Admit = func(ctx context.Context, p session.Peer) (string, error) {
 		if base.Admit != nil {

@@ -3,6 +3,7 @@
 package hub
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 
@@ -27,6 +28,11 @@ const (
 
 // Known reports whether p is one of the policies.
 func (p ErrorPolicy) Known() bool { return p == Ignore || p == Broadcast || p == Raise }
+
+// Logger returns a logger that writes to next, and publishes lines from info on as the hub
+// publishes its own, for what belongs to the hub in the eyes of its users: its listeners. The
+// logs of sessions are treated so anyway, see Admission.
+func (h *Hub) Logger(next *slog.Logger) *slog.Logger { return h.board.Log(next, slog.LevelInfo) }
 
 // reader is a feed of what the hub itself publishes. Its methods are called by the board.
 type reader struct {

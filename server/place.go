@@ -14,16 +14,20 @@ import (
 // takePlace keeps a place for a session, or refuses one too many.
 func (s *Server) takePlace(one bool) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	n := len(s.sessions) + s.admitted
-	if one && n > 0 {
+	second := one && n > 0
+	free := !second && n < s.cfg.MaxSessions
+	if free {
+		s.admitted++
+	}
+	s.mu.Unlock()
+	switch {
+	case free:
+		return nil
+	case second:
 		return &status.Error{Code: status.Busy, Message: "this endpoint serves one peer and has one"}
 	}
-	if n >= s.cfg.MaxSessions {
-		return s.full(n)
-	}
-	s.admitted++
-	return nil
+	return s.full(n)
 }
 
 func (s *Server) leavePlace() {

@@ -81,6 +81,7 @@ type Server struct {
 	sessions  map[*session.Session]*Peer
 	admitted  int                 // handshakes that were let in and are not over
 	vacated   chan struct{}       // closed when a session has left, nil if nobody waits for that
+	told      time.Time           // when it was logged last that the server is full
 	ended     session.Stats       // of the sessions that are over
 	ids       map[string]struct{} // of sessions and of handshakes that were admitted
 	wg        sync.WaitGroup
@@ -401,6 +402,8 @@ func (s *Server) operation(op string) service.Handler {
 		return func(c *session.Call) { service.AnswerJSON(c, s.members()) }
 	case operation.Status:
 		return func(c *session.Call) { service.AnswerJSON(c, s.Status()) }
+	case operation.Stats:
+		return func(c *session.Call) { service.AnswerJSON(c, s.hubStats()) }
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package server
 import (
 	"time"
 
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 )
 
@@ -47,6 +48,24 @@ func (s *Server) Stats() Stats {
 		st.Traffic.Queued += now.Queued
 	}
 	return st
+}
+
+// hubStats returns what the operation Stats answers: a hub's form, of which a server has part.
+func (s *Server) hubStats() operation.HubStats {
+	st := s.Stats()
+	dropped := map[string]uint64{}
+	if st.Dropped > 0 {
+		dropped["queue_full"] = st.Dropped
+	}
+	t := &st.Traffic
+	return operation.HubStats{
+		ID: s.cfg.Session.ID, Uptime: st.Uptime.Seconds(), Sessions: st.Sessions, SessionsTotal: st.Accepted, Methods: len(s.offers.Methods()),
+		Received:  operation.Traffic{Frames: t.Received, Bytes: t.RecvBytes},
+		Sent:      operation.Traffic{Frames: t.Sent, Bytes: t.SentBytes},
+		Calls:     operation.CallStats{Open: t.Inbound},
+		Published: st.Published, OutboxBytes: t.Queued,
+		Publications: operation.MessageStats{Offered: st.Delivered + st.Dropped, Delivered: st.Delivered, Dropped: dropped},
+	}
 }
 
 // carry adds what a session has carried.

@@ -158,6 +158,7 @@ func (s *Session) tooLarge(a *assembly, f *Frame) {
 	s.in.held -= a.held
 	a.drop()
 	err := status.Errorf(status.TooLarge, "message is longer than %d bytes", s.cfg.MaxMessage)
+	err.Details = limitDetails("message", 0, uint64(s.cfg.MaxMessage))
 	switch f.Kind {
 	case wire.KindCall:
 		s.refuse(f, err)

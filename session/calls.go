@@ -4,7 +4,6 @@ package session
 
 import (
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -205,10 +204,18 @@ func (c *calls) close(err error) []Sink {
 	return sinks
 }
 
-// tooManyCalls says so, to people and, as operation.Limit does, to programs.
+// tooManyCalls says so, to people and to programs.
 func tooManyCalls(n uint32) *status.Error {
-	return &status.Error{
-		Code: status.LimitExceeded, Message: strconv.FormatUint(uint64(n), 10) + " calls are open on this session, the peer allows no more",
-		Details: fmt.Appendf(nil, `{"limit":"calls","scope":"session","usage":%d,"bound":%d}`, n, n),
+	err := status.Errorf(status.LimitExceeded, "%d calls are open on this session, the peer allows no more", n)
+	err.Details = limitDetails("calls", uint64(n), uint64(n))
+	return err
+}
+
+// limitDetails says to programs which limit of the session was hit, in the form of
+// operation.Limit. usage 0 is left out: it is not known.
+func limitDetails(name string, usage, bound uint64) []byte {
+	if usage == 0 {
+		return fmt.Appendf(nil, `{"limit":%q,"scope":"session","bound":%d}`, name, bound)
 	}
+	return fmt.Appendf(nil, `{"limit":%q,"scope":"session","usage":%d,"bound":%d}`, name, usage, bound)
 }

@@ -166,8 +166,10 @@ func (r *Route) check(m *Message) error {
 		return status.Errorf(status.InvalidArgument, "a name in %.80s… is longer than 255 bytes", r)
 	}
 	if limit := r.s.peer.limits.Message; uint64(len(m.Payload)) > limit {
-		return status.Errorf(status.TooLarge, "message of %d bytes for %s, the peer takes at most %d: send less at a time or use a stream",
+		err := status.Errorf(status.TooLarge, "message of %d bytes for %s, the peer takes at most %d: send less at a time or use a stream",
 			len(m.Payload), r, limit)
+		err.Details = limitDetails("message", uint64(len(m.Payload)), limit)
+		return err
 	}
 	return nil
 }

@@ -37,7 +37,9 @@ func (c *Call) Route() wire.Bind { return c.route.bind }
 func (c *Call) Reply(m Message) error {
 	ext, err := m.extensions()
 	if limit := c.s.peer.limits.Message; err == nil && uint64(len(m.Payload)) > limit {
-		err = status.Errorf(status.TooLarge, "the answer has %d bytes, the caller takes at most %d: answer with a stream", len(m.Payload), limit)
+		e := status.Errorf(status.TooLarge, "the answer has %d bytes, the caller takes at most %d: answer with a stream", len(m.Payload), limit)
+		e.Details = limitDetails("message", uint64(len(m.Payload)), limit)
+		err = e
 	}
 	if err != nil {
 		c.Fail(err)

@@ -394,7 +394,9 @@ func (x *Stream) tryEach(run Run, source uint64, label *Route) (n int, err error
 
 func (x *Stream) itemHeader(m *Message) (wire.Header, []byte, error) {
 	if limit := x.s.peer.limits.Message; uint64(len(m.Payload)) > limit {
-		return wire.Header{}, nil, status.Errorf(status.TooLarge, "item of %d bytes, the peer takes at most %d", len(m.Payload), limit)
+		err := status.Errorf(status.TooLarge, "item of %d bytes, the peer takes at most %d", len(m.Payload), limit)
+		err.Details = limitDetails("message", uint64(len(m.Payload)), limit)
+		return wire.Header{}, nil, err
 	}
 	ext, err := m.extensions()
 	bits := wire.MakeBits(m.Priority, 0, false)

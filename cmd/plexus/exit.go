@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plexus-ipc/plexus/jsonschema"
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/status"
 )
 
@@ -117,6 +118,9 @@ func (a *app) fail(err error) int {
 		if v, ok := jsonschema.ViolationOf(err); ok {
 			told["violation"] = v
 		}
+		if l, ok := service.LimitOf(err); ok {
+			told["limit"] = l
+		}
 		fmt.Fprintln(a.err, mustJSON(map[string]any{"error": told}))
 		return exit
 	}
@@ -148,6 +152,7 @@ func exitCodesTopic() *cobra.Command {
 invalid_argument is 2 if it was found here, and 6 if the other side says so. With --output json the error
 on stderr is {"error":{"code":"…","message":"…","retry_safe":true}}: retry_safe says
 that the operation has certainly not taken effect. Where a value does not fit a schema, the
-error has "violation", too: {"pointer":"/a/0","reason":"…","keyword":"type"}.`)
+error has "violation", too: {"pointer":"/a/0","reason":"…","keyword":"type"}; where a limit was hit, it
+has "limit": {"limit":"methods","scope":"user","of":"uid:1000","usage":9,"bound":9}.`)
 	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: b.String()}
 }

@@ -18,8 +18,12 @@ const (
 )
 
 // Log returns a logger that writes to next and posts every line from a level on, whatever
-// next thinks of it. Lines below that level go to next alone.
+// next thinks of it. Lines below that level go to next alone. A logger that Log has returned
+// is returned as it is.
 func (b *Board) Log(next *slog.Logger, from slog.Level) *slog.Logger {
+	if h, ok := next.Handler().(*handler); ok && h.board == b {
+		return next // no line twice
+	}
 	return slog.New(&handler{board: b, next: next.Handler(), from: from})
 }
 
