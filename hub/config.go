@@ -103,7 +103,8 @@ type Config struct {
 	MaxAwaited int
 
 	// MaxWaiting is how many calls may wait at the hub for the providers of one method, when
-	// all of them have as many as they take; more are refused with status.Overloaded.
+	// all of them have as many as they take; more are refused with status.Overloaded. Those
+	// that wait, and those that are kept to be sent again, have DefaultQueueBytes together.
 	MaxWaiting int
 	// MaxAttempts is how many providers of a group a call is sent to, one after the other, that
 	// may be executed twice: when one dies before it has answered.

@@ -28,8 +28,9 @@ type pool struct {
 
 	timed atomic.Bool // the policy wants to know how long calls take
 
-	mu sync.Mutex
-	g  *balance.Group[*offer, *request]
+	mu    sync.Mutex
+	g     *balance.Group[*offer, *request]
+	bytes int // of the requests that wait, or are kept until they are answered
 }
 
 // seat is an offer's place in a pool.

@@ -358,3 +358,40 @@ func TestProviderDies(t *testing.T) {
 		})
 	}
 }
+
+// What waits has a bound in bytes, too, and what is kept to be sent again: a call for which
+// there is no memory is made, but not made again.
+func TestGroupMemoryIsBounded(t *testing.T) {
+	h := newHouse(t, hub.Config{DefaultQueueBytes: 64 << 10, OwnerPolicy: hub.Promote})
+	running := make(chan struct{}, 8)
+	w := h.workers(2, operation.Sharing{Group: "g", Balance: operation.RoundRobin, Capacity: 2, Idempotent: true}, func(i int) func(c *session.Call) {
+		if i == 1 {
+			return named("w1")
+		}
+		return block(running)
+	})
+	c := h.join("", nil)
+	to := func(target string) *session.Pending {
+		return c.s.Route(wire.Bind{Class: wire.ClassMethod, Channel: "ch", Name: "job", Target: target}).Go(t.Context(), session.Message{Payload: make([]byte, 40<<10)})
+	}
+	kept, filler := to(""), to("w0")
+	<-running
+	<-running
+	w[1].mustOp(operation.Withdraw, operation.Offer{Channel: "ch", Method: "job"}, nil)
+	_, err := to("").Wait(patience(t)) // w0 has two, one of which is kept: no room to wait
+	wantCode(t, err, status.Overloaded)
+	w[0].share("job", operation.Sharing{Group: "g", Capacity: 3, Idempotent: true})
+	loose := to("")
+	<-running
+	w[1].share("job", operation.Sharing{Group: "g", Idempotent: true})
+	must(t, w[0].s.Close())
+	rep, err := kept.Wait(patience(t))
+	must(t, err)
+	if string(rep.Payload) != "w1" {
+		t.Fatalf("answered by %s", rep.Payload)
+	}
+	for _, p := range []*session.Pending{filler, loose} {
+		_, err = p.Wait(patience(t))
+		wantCode(t, err, status.PeerGone)
+	}
+}

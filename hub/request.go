@@ -28,6 +28,8 @@ type request struct {
 	msg     session.Message
 	buf     interface{ Release() }
 	key     balance.Key
+	size    int       // of msg
+	kept    bool      // size is counted in p.bytes; guarded by p.mu
 	may     bool      // the caller says that it may be done twice
 	twice   bool      // so does he, or the provider: msg is kept until the answer
 	attempt int       // 1 for the first
@@ -87,7 +89,7 @@ func (q *request) settle(by flusher) {
 	p := q.p
 	p.mu.Lock()
 	s, v := p.g.Pick(q.key, p.now())
-	full := v == balance.Wait && !p.g.Push(q, q.key)
+	full := v == balance.Wait && !(p.reserveLocked(q) && p.g.Push(q, q.key))
 	waiting := p.g.Waiting()
 	p.mu.Unlock()
 	switch {
@@ -99,7 +101,7 @@ func (q *request) settle(by flusher) {
 		q.refuse(q.stranded())
 	case full:
 		p.h.count.refused.Add(1)
-		q.refuse(status.Errorf(status.Overloaded, "all providers of %s/%s have as many calls as they take, and %d wait: try again later", p.at.channel, p.at.name, waiting))
+		q.refuse(status.Errorf(status.Overloaded, "all providers of %s/%s have as many calls as they take, and no more than %d can wait: try again later", p.at.channel, p.at.name, waiting))
 	case q.leg.givenUp():
 		q.withdraw() // the caller gave up before the request was in the line
 	}
@@ -131,8 +133,30 @@ func (q *request) refuse(err error) {
 	q.release()
 }
 
+// reserveLocked counts the memory of a request that is kept; false if there is no more for
+// the requests of the pool. One is kept whatever its length.
+func (p *pool) reserveLocked(q *request) bool {
+	if !q.kept && (p.bytes == 0 || p.bytes+q.size <= p.h.cfg.DefaultQueueBytes) {
+		q.kept = true
+		p.bytes += q.size
+	}
+	return q.kept
+}
+
+func (p *pool) reserve(q *request) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reserveLocked(q)
+}
+
 // release gives the memory back. Whoever has decided that the request is sent no more calls it.
 func (q *request) release() {
+	q.p.mu.Lock()
+	if q.kept {
+		q.kept = false
+		q.p.bytes -= q.size
+	}
+	q.p.mu.Unlock()
 	if q.buf != nil {
 		q.buf.Release()
 	}
@@ -147,7 +171,7 @@ func (q *request) launch(o *offer, by flusher) (freed bool) {
 		q.refuse(gaveUp())
 		return true
 	}
-	q.twice = q.shape == wire.Unary && (q.may || o.idempotent.Load())
+	q.twice = q.shape == wire.Unary && (q.may || o.idempotent.Load()) && q.p.reserve(q)
 	l := letter{shape: q.shape, flags: q.flags, msg: q.msg, expires: q.expires}
 	return q.p.h.mail(o, &l, q.leg, func(callee uint32, err error, slowly bool) bool {
 		if !slowly {
@@ -263,6 +287,7 @@ func (m *Member) elsewhere(c *session.Call, o *offer, l *link, err error) {
 // keep keeps what a call is made of.
 func (q *request) keep(c *session.Call) {
 	q.msg, q.buf = c.Keep()
+	q.size = len(q.msg.Payload) + len(q.msg.Ext) + wire.MessageCost
 	q.msg.Source = q.leg.caller().number
 	if left := c.Remaining(); left > 0 {
 		q.expires = time.Now().Add(left)
