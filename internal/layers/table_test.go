@@ -59,7 +59,7 @@ var table = []row{
 	{layer: 3, path: "hub/receipt", also: []string{"hub/deadletter", "hub/outlet"}, never: hubNever, noStd: pureStd},
 
 	{layer: 4, path: "hub", never: hubNever},
-	{layer: 4, path: "hub/hubtest", also: []string{"hub"}},                // the suite of its members
+	{layer: 4, path: "hub/hubtest", also: []string{"hub"}},                // a hub in memory, for tests
 	{layer: 4, path: ".", also: []string{"hub"}, never: []string{"wire"}}, // a Server may serve a hub.Hub
 
 	{layer: 5, path: "bridge"},
