@@ -63,14 +63,16 @@ func (m *Member) HubSession() *session.Session {
 	return nil
 }
 
-// Cut breaks the connection at once, as the death of the member's process would: what is
-// under way still arrives.
+// Cut breaks the connection at once, as the death of the member's process would, also of one
+// that is stalled: what is under way still arrives.
 func (m *Member) Cut() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, c := range m.conns {
 		c.Cut()
 	}
+	m.stalled, m.near.Stall, m.far.Stall = false, false, false
+	m.applyLocked()
 }
 
 // Stall stops the member as SIGSTOP would: nothing arrives, in neither direction, until

@@ -7,7 +7,7 @@ package layers
 //	L7  cmd/*                      examples/*, scripts/*, bench, tools stand outside: nobody imports them
 //	L6  daemon
 //	L5  bridge  bridge/*  gateway/*  supervise  dashboard
-//	L4  . (the facade, which can serve a hub)  hub  hub/hubtest
+//	L4  . (the facade, which can serve a hub)  hub  hub/hubtest  hub/hubtest/model
 //	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/bulletin  hub/quota
 //	    hub/retain  hub/outlet  hub/receipt
 //	L2  session  service
@@ -60,6 +60,7 @@ var table = []row{
 
 	{layer: 4, path: "hub", never: hubNever},
 	{layer: 4, path: "hub/hubtest", also: []string{"hub"}},                // a hub in memory, for tests
+	{layer: 4, path: "hub/hubtest/model"},                                 // tests only, of the hub against a model
 	{layer: 4, path: ".", also: []string{"hub"}, never: []string{"wire"}}, // a Server may serve a hub.Hub
 
 	{layer: 5, path: "bridge"},
