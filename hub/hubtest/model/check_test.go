@@ -11,6 +11,7 @@ import (
 	"github.com/plexus-ipc/plexus/hub/hubtest"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/subject"
 )
 
 // check holds the hub against the model, after each step.
@@ -99,7 +100,24 @@ func (w *world) checkNotices() {
 		if !slices.Equal(f.in[name], want) {
 			w.Fatalf("by the notices %s has the members %v, want %v", name, f.in[name], want)
 		}
+		for _, topic := range topics {
+			if heard := f.heard[[2]string{name, topic}]; heard != w.heard(name, topic) {
+				w.Fatalf("by the notices %s/%s has subscribers: %t, want %t", name, topic, heard, !heard)
+			}
+		}
 	}
+}
+
+// heard reports whether a topic is there and somebody subscribes to it.
+func (w *world) heard(ch, name string) bool {
+	if c := w.rules.rooms[ch]; c == nil || c.topics[name] == nil {
+		return false
+	}
+	return len(w.some(func(m *member) bool {
+		return slices.ContainsFunc(m.subs, func(s *subscription) bool {
+			return s.ended == status.OK && s.channel == ch && subject.Match(s.pattern, name)
+		})
+	})) > 0
 }
 
 // checkCounts: what was sent was delivered, dropped and counted, or waits.

@@ -263,13 +263,14 @@ type fold struct {
 	mu    sync.Mutex
 	in    map[string][]string
 	owner map[string]string
+	heard map[[2]string]bool // topics that have subscribers
 	gaps  uint64
 	err   error
 }
 
 // follow reads a watch until it ends.
 func follow(x *session.Stream) *fold {
-	f := &fold{in: map[string][]string{}, owner: map[string]string{}}
+	f := &fold{in: map[string][]string{}, owner: map[string]string{}, heard: map[[2]string]bool{}}
 	go func() {
 		for {
 			n, err := service.NextNotice(context.Background(), x)
@@ -285,6 +286,10 @@ func follow(x *session.Stream) *fold {
 				f.in[n.Channel] = slices.DeleteFunc(f.in[n.Channel], func(m string) bool { return m == n.Member })
 			case n.Type == operation.NoticeOwner:
 				f.owner[n.Channel] = n.Member
+			case n.Type == operation.NoticeFirstSubscriber:
+				f.heard[[2]string{n.Channel, n.Name}] = true
+			case n.Type == operation.NoticeLastSubscriber, n.Type == operation.NoticeRetract:
+				delete(f.heard, [2]string{n.Channel, n.Name})
 			case n.Type == operation.NoticeGap:
 				f.gaps += n.Dropped
 			}
