@@ -62,7 +62,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"stall": w.stall, "resume": w.resume, "reconnect": w.reconnect,
 		"provide": w.provide, "provide more": w.provide, "withdraw": w.withdraw, "declare": w.declare, "declare more": w.declare, "retract": w.retract,
 		"subscribe": w.subscribe, "subscribe more": w.subscribe, "unsubscribe": w.unsubscribe, "publish": w.publish, "publish more": w.publish,
-		"send": w.send, "broadcast": w.broadcast, "call": w.call, "call more": w.call, "cancel": w.cancel, "release": w.answer,
+		"send": w.send, "broadcast": w.broadcast, "call": w.call, "call more": w.call, "cancel": w.cancel, "release": w.answer, "stream": w.stream,
 		"": w.check,
 	}
 }
@@ -201,14 +201,14 @@ func (w *world) provide(t *rapid.T) {
 	at := [2]string{ch, name}
 	if old := m.offers[at]; old != nil {
 		if c := w.rules.rooms[ch]; c != nil && c.methods[name] == m.id {
-			_, err := m.Channel(ch).Offer(t.Context(), name, service.Terms{}, w.serve(m.id, name))
+			_, err := m.Channel(ch).Offer(t.Context(), name, terms(name), w.serve(m.id, name))
 			w.expect(err, status.AlreadyExists, "%s provides %s/%s twice", m.id, ch, name)
 			return
 		}
 		_ = old.Close(t.Context()) // left the channel since
 		delete(m.offers, at)
 	}
-	reg, err := m.Channel(ch).Offer(t.Context(), name, service.Terms{}, w.serve(m.id, name))
+	reg, err := m.Channel(ch).Offer(t.Context(), name, terms(name), w.serve(m.id, name))
 	w.expect(err, w.rules.provide(ch, name, m.id), "%s provides %s/%s", m.id, ch, name)
 	if err == nil {
 		m.offers[at] = reg
@@ -245,9 +245,15 @@ func (w *world) subscribe(t *rapid.T) {
 	if len(m.subs) >= 6 {
 		t.Skip("enough subscriptions")
 	}
-	s, err := m.Channel(ch).Subscribe(t.Context(), pattern, service.SubscribeOptions{})
+	o := service.SubscribeOptions{
+		Queue:  pick(t, "queue", []int{0, 0, 4}),
+		Policy: pick(t, "policy", []string{operation.DropOldest, operation.DropNewest, operation.Disconnect}),
+	}
+	s, err := m.Channel(ch).Subscribe(t.Context(), pattern, o)
 	w.expect(err, status.OK, "%s subscribes to %s/%s", m.id, ch, pattern)
-	sub := &subscription{channel: ch, pattern: pattern, s: s, want: log{}, got: log{}}
+	sub := &subscription{
+		channel: ch, pattern: pattern, s: s, want: log{}, got: log{}, slow: o.Queue > 0, frail: o.Policy == operation.Disconnect,
+	}
 	m.subs = append(m.subs, sub)
 	go sub.collect()
 }
@@ -358,7 +364,7 @@ func (w *world) broadcast(t *rapid.T) {
 }
 
 func (w *world) call(t *rapid.T) {
-	m, ch, name := w.actor(t), channel(t), pick(t, "method", methods)
+	m, ch, name := w.actor(t), channel(t), pick(t, "method", methods[:2])
 	w.serial++
 	key := fmt.Sprint(w.serial)
 	c := w.rules.rooms[ch]
@@ -376,6 +382,38 @@ func (w *world) call(t *rapid.T) {
 		x.answer, x.err = string(rep.Payload), err
 	}()
 	w.settle()
+}
+
+// stream reads rows to the end, or to somewhere before.
+func (w *world) stream(t *rapid.T) {
+	m, ch := w.actor(t), channel(t)
+	c := w.rules.rooms[ch]
+	provided := c != nil && c.methods["rows"] != ""
+	if provided && w.members[c.methods["rows"]].stalled {
+		t.Skip("the provider is stalled")
+	}
+	n, size := rapid.IntRange(0, 200).Draw(t, "number"), pick(t, "size", []int{0, 300, 20_000})
+	last := rapid.IntRange(0, n).Draw(t, "last")
+	request := session.Message{Payload: fmt.Appendf(nil, "%d %d", n, size)}
+	x, err := m.Channel(ch).Method("rows").Open(t.Context(), session.ServerStream, request)
+	w.must(err)
+	for i := 0; err == nil; i++ {
+		if last < n && i == last {
+			x.Cancel()
+			return
+		}
+		var item session.Item
+		if item, err = x.Recv(t.Context(), nil); err == nil && (numberOf(item.Payload) != i || len(item.Payload) != 8+size) {
+			w.Fatalf("%s reads %s/rows: item %d is %.8s with %d bytes", m.id, ch, i, item.Payload, len(item.Payload))
+		} else if err != nil && provided && i != n {
+			w.Fatalf("%s reads %s/rows: %d of %d items, then %v", m.id, ch, i, n, err)
+		}
+	}
+	want := status.Closed // its end
+	if !provided {
+		want = status.NoProvider
+	}
+	w.expect(err, want, "%s reads %s/rows", m.id, ch)
 }
 
 // mine are the calls that f accepts, of callers that can do something.

@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 
 // TestHub has random members do random things.
 func TestHub(t *testing.T) {
+	seen := map[string]uint64{}
+	defer func() { t.Logf("what has come up: %v", seen) }()
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
 			w := newWorld(t)
@@ -31,6 +33,13 @@ func TestHub(t *testing.T) {
 				w.attach(fmt.Sprintf("m%d", i))
 			}
 			t.Repeat(w.actions())
+			st := w.h.Status()
+			for name, n := range st.Dropped {
+				seen["dropped "+name] += n
+			}
+			seen["calls"] += st.Calls
+			seen["events"] += st.Events
+			seen["publications delivered"] += st.Delivered
 		})
 	})
 }

@@ -28,7 +28,7 @@ import (
 // The names there are: few, so that members get in each other's way.
 var (
 	channels = []string{"c0", "c1", "c2"}
-	methods  = []string{"echo", "hold"}
+	methods  = []string{"echo", "hold", "rows"}
 	topics   = []string{"t.a", "t.b", "u"}
 	patterns = []string{"t.a", "t.*", ">", "u"}
 )
@@ -85,7 +85,8 @@ type subscription struct {
 	channel, pattern string
 	s                *service.Subscription
 	want             log
-	slow             bool
+	slow             bool        // it may have missed some
+	frail            bool        // if it is slow, it may have been ended for it
 	ended            status.Code // as it should; OK: it has not
 
 	mu     sync.Mutex
@@ -218,8 +219,37 @@ func (s *subscription) collect() {
 	}
 }
 
-// serve is the handler of both methods at one member.
+// terms are what a method is offered with.
+func terms(method string) (t service.Terms) {
+	if method == "rows" {
+		t.Shape = session.ServerStream
+	}
+	return t
+}
+
+// rows is the handler of the method of that name: so many items of such a size.
+func rows(c *session.Call) {
+	var n, size int
+	if _, err := fmt.Sscan(string(c.Payload), &n, &size); err != nil {
+		c.Fail(err)
+		return
+	}
+	x, err := c.Stream()
+	for i := 0; i < n && err == nil; i++ {
+		err = x.Send(c.Context(), session.Message{Payload: body(i, size)})
+	}
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	c.Reply(session.Message{})
+}
+
+// serve is the handler of a method at one member.
 func (w *world) serve(provider, method string) service.Handler {
+	if method == "rows" {
+		return rows
+	}
 	return func(c *session.Call) {
 		key := string(c.Payload)
 		if method == "hold" {
