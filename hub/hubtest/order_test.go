@@ -14,6 +14,7 @@ import (
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/hub/hubtest"
 	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 )
 
@@ -125,7 +126,7 @@ func TestOrderOfEvents(t *testing.T) {
 				defer all.Done()
 				lane := fmt.Sprint(env.Name, env.Broadcast)
 				got[lane] = append(got[lane], numberIn(v))
-			}, func(err error) { t.Error(err) })
+			}, service.WithOnError(func(err error) { t.Error(err) }))
 			defer l.Close()
 		}
 		ch := out.Channel("ch")
