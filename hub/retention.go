@@ -120,6 +120,10 @@ func (h *Hub) replayLocked(f *feed, enter func()) (values int) {
 		enter()
 		return 0
 	}
+	most := f.replay.queue
+	if n := f.replay.values; n > 0 {
+		most = min(most, n)
+	}
 	var picks []retain.Pick[outlet.Retained]
 	for _, t := range h.matchedLocked(f) {
 		if r := t.kept.Load(); r != nil {
@@ -127,7 +131,7 @@ func (h *Hub) replayLocked(f *feed, enter func()) (values int) {
 			defer r.mu.Unlock()
 			now := r.now()
 			r.accountLocked(func() { r.ring.Trim(now) })
-			picks = r.ring.Last(picks, f.replay.values, f.replay.age, now)
+			picks = r.ring.Last(picks, most, f.replay.age, now)
 		}
 	}
 	enter()

@@ -3,6 +3,7 @@
 package deadletter
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/plexus-ipc/plexus/operation"
@@ -135,5 +136,36 @@ func TestQueueGivesMemoryBack(t *testing.T) {
 	}
 	if c := cap(q.items.items); c > keepItems {
 		t.Fatalf("room for %d is kept", c)
+	}
+}
+
+// Shrink drops what no longer fits by the policy, and the gaps say exactly what is missing.
+func TestShrink(t *testing.T) {
+	for _, tc := range []struct {
+		policy string
+		want   string
+	}{
+		{operation.DropOldest, "gap 7, 8 to 9, gap 0"},
+		{operation.DropNewest, "gap 2, 3 to 4, gap 5"},
+	} {
+		q := Queue[span]{Limit: 100, Bytes: 1000, Policy: tc.policy}
+		q.Miss(2) // 1 and 2
+		for _, s := range []span{{3, 5, 1}, {6, 6, 1}, {7, 9, 1}} {
+			q.Push(s, func(span) { t.Fatal("dropped") })
+		}
+		q.Limit = 2
+		dropped := 0
+		q.Shrink(func(s span) { dropped += s.Len() })
+		if dropped != 5 || q.Len() != 2 || q.Size() != 2 {
+			t.Fatalf("%s: %d dropped, %d wait in %d bytes", tc.policy, dropped, q.Len(), q.Size())
+		}
+		_, gap, _ := q.Peek()
+		before := *gap
+		s := q.Take(2)
+		*gap = 0
+		_, gap, more := q.Peek()
+		if got := fmt.Sprintf("gap %d, %d to %d, gap %d", before, s.first, s.last, *gap-before); got != tc.want || more {
+			t.Errorf("%s: %s, want %s", tc.policy, got, tc.want)
+		}
 	}
 }

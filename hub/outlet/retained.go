@@ -4,23 +4,22 @@ package outlet
 
 import "github.com/plexus-ipc/plexus/session"
 
-// Retained is a message that is kept for receivers who come later. It shares its memory with
-// the queues that it waits in.
+// Retained is a message that is kept for receivers who come later, who share its memory.
 type Retained struct {
 	k     *kept
 	label *session.Bind // of the name it was published under
 }
 
-// Retain keeps a message, which is not one of several that came together, until Release.
-// Nobody watches what is kept.
+// Retain keeps a message, which is not one of several that came together, until Release. It
+// gets memory of its own, so that it takes what Size says; nobody watches it.
 func (p *Parcel) Retain(from *session.Bind) Retained {
-	if p.watch == nil {
-		return Retained{p.keep(), from}
+	k := &kept{Message: p.Message}
+	own := append(append(make([]byte, 0, len(p.Ext)+len(p.Payload)), p.Ext...), p.Payload...)
+	k.Ext, k.Payload, k.Acknowledge = own[:len(p.Ext):len(p.Ext)], own[len(p.Ext):], false
+	if len(p.Ext) == 0 {
+		k.Ext = nil
 	}
-	own := Parcel{Message: p.Message, frame: p.frame}
-	own.Acknowledge = false
-	k := own.keep()
-	own.Done()
+	k.refs.Store(1)
 	return Retained{k, from}
 }
 
