@@ -47,5 +47,4 @@ type deaf struct{ m *Member }
 // Receive implements session.Target.
 func (d deaf) Receive(*session.Session, *session.Frame) {
 	d.m.hub.count.events.Drop(deadletter.Misrouted)
-	d.m.fault(operation.FaultMisrouted, wire.Bind{}, errMisrouted)
 }

@@ -70,13 +70,17 @@ func (c *counters) fail(err error) error {
 }
 
 // carried is what sessions have carried that are over.
-type carried struct{ sent, received operation.Traffic }
+type carried struct {
+	sent, received operation.Traffic
+	unheard        uint64
+}
 
 func (t *carried) add(s *session.Stats) {
 	t.sent.Frames += s.Sent
 	t.sent.Bytes += s.SentBytes
 	t.received.Frames += s.Received
 	t.received.Bytes += s.RecvBytes
+	t.unheard += s.Dropped
 }
 
 // Stats returns a snapshot of all counts. They are read one after the other while the hub goes
@@ -109,7 +113,7 @@ func (h *Hub) Stats() operation.HubStats {
 		s.OutboxBytes += x.Queued
 		s.MaxOutboxBytes = max(s.MaxOutboxBytes, x.Queued)
 	}
-	s.Received, s.Sent, s.Users = all.received, all.sent, len(h.users)
+	s.Received, s.Sent, s.Unheard, s.Users = all.received, all.sent, all.unheard, len(h.users)
 	s.Channels, s.Methods, s.Topics, s.Subscriptions = h.dir.Len(), len(h.offers), len(h.topics), h.feeds
 	return s
 }

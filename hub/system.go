@@ -97,7 +97,6 @@ func (m *Member) postSession(kind string, reason *status.Error) {
 // Faults of messages that were sent by routes that lead nowhere.
 var (
 	errGone       = &status.Error{Code: status.PeerGone, Message: "the receiver has just gone"}
-	errMisrouted  = &status.Error{Code: status.InvalidArgument, Message: "a message was sent by a route that takes calls only"}
 	errUndeclared = &status.Error{Code: status.Undeclared, Message: "the topic is declared no more"}
 )
 

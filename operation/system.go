@@ -45,7 +45,6 @@ const (
 	FaultOrphan     = "orphan"     // an event or broadcast found nobody any more
 	FaultUnwanted   = "unwanted"   // its receiver has nobody for an event
 	FaultUndeclared = "undeclared" // a publication on a topic that is declared no more
-	FaultMisrouted  = "misrouted"  // a message was sent where none can be: by a route of a method
 )
 
 // Event is something that has happened at the hub. Type is one of the Notice constants (but

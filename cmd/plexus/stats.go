@@ -131,6 +131,7 @@ func printStats(w io.Writer, now, before *operation.HubStats) {
 	}
 	row("malformed", now.Malformed)
 	row("limits hit", now.Limits)
+	row("unheard", now.Unheard)
 	row("bytes queued", now.QueuedBytes)
 	row("bytes in outboxes", fmt.Sprintf("%d, at most %d in one", now.OutboxBytes, now.MaxOutboxBytes))
 }
