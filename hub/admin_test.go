@@ -28,7 +28,7 @@ func TestKickFromTheHub(t *testing.T) {
 			t.Fatalf("%+v", e)
 		}
 		e = told[operation.Event](t, x, "events.disconnect", nil)
-		if e.Member != "p" || e.Code == "" {
+		if e.Member != "p" || e.Code != "evicted" {
 			t.Fatalf("%+v", e)
 		}
 		wantCode(t, admin.op(operation.Kick, operation.Eviction{Member: "p"}, nil), status.NotFound)

@@ -79,7 +79,7 @@ func (h *Hub) usageLocked(m *Member, name string) int {
 	case quota.Subscriptions:
 		return len(m.feeds)
 	case quota.Calls:
-		return m.s.Stats().Inbound
+		return m.s.Inbound()
 	case quota.QueuedBytes:
 		return m.queued.Used()
 	}
@@ -144,7 +144,7 @@ func (m *Member) mayCall(shape wire.Shape) error {
 		open = -1 // this one is counted already
 	}
 	for _, o := range m.user.all() {
-		open += o.s.Stats().Inbound
+		open += o.s.Inbound()
 	}
 	if err := quota.Check(operation.Limit{Name: quota.Calls, Scope: quota.ByUser, Of: m.user.name, Usage: max(open, 0), Bound: bound}); err != nil {
 		m.hub.refused(m.id, m.user.name, err)

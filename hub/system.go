@@ -102,15 +102,12 @@ var (
 
 // fault deals with a failure of what m has sent, for which no caller waits, as the policy says.
 func (m *Member) fault(kind string, at wire.Bind, err error) {
-	raise := m.hub.cfg.ErrorPolicy == Raise
-	if raise || m.hub.board.Wants(bulletin.Errors) {
-		m.blame(kind, at, status.Convert(err), raise)
-	}
+	m.blame(kind, at, status.Convert(err), m.hub.cfg.ErrorPolicy == Raise)
 }
 
 // blame is fault, and the policy does not say that the session goes on if raise is true.
 func (m *Member) blame(kind string, at wire.Bind, e *status.Error, raise bool) {
-	if m.hub.cfg.ErrorPolicy == Ignore {
+	if m.hub.cfg.ErrorPolicy == Ignore || !raise && !m.hub.board.Wants(bulletin.Errors) {
 		return
 	}
 	m.hub.board.Post(bulletin.Errors, kind, func(now time.Time, held uint64) any {

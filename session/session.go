@@ -320,6 +320,9 @@ type Stats struct {
 	Queued                  int    // bytes in the outbox
 }
 
+// Inbound returns how many calls of the peer have no answer yet. It takes no lock.
+func (s *Session) Inbound() int { return s.in.open() }
+
 // Stats returns the session's counts.
 func (s *Session) Stats() Stats {
 	s.out.mu.Lock()
