@@ -69,6 +69,8 @@ func (r *relay) fits(f *session.Frame, from *Member, judge func(*schema.Checks, 
 	r.mu.Unlock()
 	if o = r.o.Load(); pass {
 		o.route.Cancel(r.callee)
+	} else if r.req != nil {
+		r.req.withdraw()
 	}
 	if o.m != nil {
 		from.s.FlushAfter(o.m.s)

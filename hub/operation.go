@@ -191,7 +191,7 @@ func (m *Member) list(in operation.Place) (out operation.MemberList, err error) 
 	for _, o := range c.Members() {
 		since, methods, topics, _ := c.Seat(o)
 		d := o.describe(now.Sub(since))
-		d.Owner, d.Methods, d.Topics = o == c.Owner(), methods, topics
+		d.Owner, d.Methods, d.Groups, d.Topics = o == c.Owner(), methods, c.Groups(methods), topics
 		out.Members = append(out.Members, d)
 	}
 	return out, nil

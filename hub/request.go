@@ -29,7 +29,8 @@ type request struct {
 	buf     interface{ Release() }
 	key     balance.Key
 	size    int       // of msg
-	kept    bool      // size is counted in p.bytes; guarded by p.mu
+	kept    bool      // size is counted in p.bytes; guarded by p.mu, like …
+	holds   int       // … who still needs msg: a sender each, and one until it is sent no more
 	may     bool      // the caller says that it may be done twice
 	twice   bool      // so does he, or the provider: msg is kept until the answer
 	attempt int       // 1 for the first
@@ -54,7 +55,7 @@ type leg interface {
 
 // request has the hub keep a call. o is who gets it, nil if it has to wait.
 func (m *Member) request(c *session.Call, p *pool, k balance.Key, o *offer) {
-	q := &request{p: p, id: c.ID, shape: c.Shape(), flags: c.Flags, key: k, attempt: 1, may: c.Idempotent()}
+	q := &request{p: p, id: c.ID, shape: c.Shape(), flags: c.Flags, key: k, attempt: 1, holds: 1, may: c.Idempotent()}
 	var who session.Canceller
 	if q.shape == wire.Unary {
 		l := m.link(c.ID)
@@ -149,18 +150,27 @@ func (p *pool) reserve(q *request) bool {
 	return p.reserveLocked(q)
 }
 
-// release gives the memory back. Whoever has decided that the request is sent no more calls it.
+// hold keeps the memory until release has been called once more.
+func (q *request) hold() {
+	q.p.mu.Lock()
+	defer q.p.mu.Unlock()
+	q.holds++
+}
+
+// release gives the memory back with the last hold. Whoever has decided that the request is
+// sent no more calls it, and who has called hold.
 func (q *request) release() {
 	q.p.mu.Lock()
-	if q.kept {
+	q.holds--
+	last := q.holds == 0
+	if last && q.kept {
 		q.kept = false
 		q.p.bytes -= q.size
 	}
 	q.p.mu.Unlock()
-	if q.buf != nil {
+	if last && q.buf != nil {
 		q.buf.Release()
 	}
-	q.buf, q.msg = nil, session.Message{}
 }
 
 // launch sends the request to a provider that has got it. freed says that it was not made
@@ -172,8 +182,14 @@ func (q *request) launch(o *offer, by flusher) (freed bool) {
 		return true
 	}
 	q.twice = q.shape == wire.Unary && (q.may || o.idempotent.Load()) && q.p.reserve(q)
+	once := !q.twice // when it has been sent, q may be on its way to another provider
+	q.hold()
 	l := letter{shape: q.shape, flags: q.flags, msg: q.msg, expires: q.expires}
 	return q.p.h.mail(o, &l, q.leg, func(callee uint32, err error, slowly bool) bool {
+		defer q.release()
+		if err == nil && once {
+			q.release()
+		}
 		if !slowly {
 			return q.sent(o, callee, err, by)
 		}
@@ -188,9 +204,6 @@ func (q *request) launch(o *offer, by flusher) (freed bool) {
 func (q *request) sent(o *offer, callee uint32, err error, by flusher) (freed bool) {
 	switch {
 	case err == nil:
-		if !q.twice {
-			q.release()
-		}
 		if q.leg.begun(q.id, callee, o) {
 			o.route.Cancel(callee)
 		}
@@ -274,7 +287,7 @@ func (m *Member) elsewhere(c *session.Call, o *offer, l *link, err error) {
 	}
 	o.pool.dismiss(o.m)
 	o.free()
-	q := &request{p: o.pool, leg: l, id: c.ID, shape: wire.Unary, flags: wire.FlagEnd, attempt: 1, may: c.Idempotent()}
+	q := &request{p: o.pool, leg: l, id: c.ID, shape: wire.Unary, flags: wire.FlagEnd, attempt: 1, holds: 1, may: c.Idempotent()}
 	q.key = keyOf(c.Ext)
 	q.keep(c)
 	l.mu.Lock()

@@ -144,6 +144,7 @@ type Member struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Age      float64           `json:"age_seconds"`
 	Methods  []string          `json:"methods,omitempty"`
+	Groups   map[string]string `json:"groups,omitempty"` // of those of Methods that have one
 	Topics   []string          `json:"topics,omitempty"`
 }
 

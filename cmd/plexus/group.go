@@ -64,3 +64,15 @@ func (k *keyFlag) options(opts []plexus.Option) []plexus.Option {
 	}
 	return append(opts, service.WithKey(k.key))
 }
+
+// withGroups returns the methods of a member, those with a group as "method(group)".
+func withGroups(m *operation.Member) []string {
+	var names []string
+	for _, name := range m.Methods {
+		if g := m.Groups[name]; g != "" {
+			name += "(" + g + ")"
+		}
+		names = append(names, name)
+	}
+	return names
+}

@@ -60,7 +60,7 @@ func printMembers(w io.Writer, list *operation.MemberList) {
 			owner = "owner"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, owner, orDash(m.Identity), age(m.Age),
-			orDash(strings.Join(m.Methods, " ")), orDash(strings.Join(m.Topics, " ")))
+			orDash(strings.Join(withGroups(&m), " ")), orDash(strings.Join(m.Topics, " ")))
 	}
 }
 

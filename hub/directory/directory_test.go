@@ -241,11 +241,14 @@ func FuzzDirectory(f *testing.F) {
 	f.Add([]byte{64, 3, 99, 0, 0, 1, 255, 254, 253, 66, 67, 68, 5, 4, 3, 2, 1}, true)
 	f.Fuzz(func(t *testing.T, program []byte, promote bool) {
 		d := New[member](Rules{Promote: promote, Channels: 3, Members: 3, Names: 3, Places: 2, Terms: 10})
-		there := map[string]bool{} // "ch member", "ch/method", "ch:topic"
+		there := map[string]bool{} // "ch member", "ch/method member", "ch:topic"
 		for i := 0; i+1 < len(program); i += 2 {
 			m, ch, name := member('a'+program[i]%5), string('A'+rune(program[i]>>3%4)), string('x'+rune(program[i]>>5%3))
 			before := dump(d)
 			terms := Terms{Input: strings.Repeat("s", int(program[i+1]>>4))}
+			if program[i]>>7 == 1 {
+				terms.Group, terms.Input = string('g'+rune(program[i+1]>>3%2)), terms.Input[:min(len(terms.Input), 1)]
+			}
 			var changes []Change[member]
 			var err error
 			switch program[i+1] % 8 {
@@ -272,7 +275,7 @@ func FuzzDirectory(f *testing.F) {
 				case Joined, Left:
 					there[c.Channel+" "+string(c.Member)] = c.Kind == Joined
 				case Provided, Withdrawn:
-					there[c.Channel+"/"+c.Name] = c.Kind == Provided
+					there[c.Channel+"/"+c.Name+" "+string(c.Member)] = c.Kind == Provided
 				case Declared, Retracted:
 					there[c.Channel+":"+c.Name] = c.Kind == Declared
 				}
@@ -306,19 +309,24 @@ func said(d *Directory[member]) map[member]int {
 func contents(d *Directory[member]) (all []string) {
 	for _, c := range d.Channels() {
 		members, methods, topics := c.Counts()
-		n := 0
+		names := map[string]int{}
 		for _, m := range c.Members() {
 			_, offered, _, _ := c.Seat(m)
 			all = append(all, c.Name+" "+string(m))
 			for _, name := range offered {
-				all = append(all, c.Name+"/"+name)
-				n++
+				all = append(all, c.Name+"/"+name+" "+string(m))
+				names[name]++
 			}
 		}
 		for _, name := range c.Topics() {
 			all = append(all, c.Name+":"+name)
 		}
-		if members == 0 || n != methods || topics != len(c.Topics()) || !slices.Contains(c.Members(), c.Owner()) {
+		for name, n := range names {
+			if x := c.methods[name]; len(c.Providers(name)) != n || n > 1 && x.group == "" || x.of(x.by) < 0 {
+				return []string{"inconsistent providers"}
+			}
+		}
+		if members == 0 || len(names) != methods || topics != len(c.Topics()) || !slices.Contains(c.Members(), c.Owner()) {
 			return []string{"inconsistent"}
 		}
 	}

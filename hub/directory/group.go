@@ -174,6 +174,20 @@ func (c *Channel[M]) Providers(name string) []M {
 	return all
 }
 
+// Groups returns the groups of those methods that have one, nil if none has.
+func (c *Channel[M]) Groups(methods []string) map[string]string {
+	var groups map[string]string
+	for _, name := range methods {
+		if x := c.methods[name]; x != nil && x.group != "" {
+			if groups == nil {
+				groups = make(map[string]string)
+			}
+			groups[name] = x.group
+		}
+	}
+	return groups
+}
+
 func put(set *map[string]struct{}, name string) {
 	if *set == nil {
 		*set = make(map[string]struct{})
