@@ -200,3 +200,40 @@ func TestWeakness18LeastActiveWithStreams(t *testing.T) {
 	must(t, caller.s.Close())
 	active(0)
 }
+
+// A hub that drains lets the call that runs end, and refuses the one that waits with a status
+// that is safe to try again.
+func TestDrainWithWaitingCalls(t *testing.T) {
+	h := newHouse(t, hub.Config{})
+	running, release := make(chan struct{}, 2), make(chan struct{})
+	h.workers(1, operation.Sharing{Group: "g", Capacity: 1}, func(int) func(c *session.Call) {
+		return func(c *session.Call) {
+			_ = c.Context()
+			running <- struct{}{}
+			<-release
+			echo(c)
+		}
+	})
+	c := h.join("", nil)
+	r := c.s.Route(method("ch", "job"))
+	first := r.Go(t.Context(), session.Message{})
+	<-running
+	second := r.Go(t.Context(), session.Message{})
+	must(t, c.s.Ping(t.Context()))
+	drained := make(chan error, 1)
+	go func() {
+		_, err := h.h.Drain(patience(t))
+		drained <- err
+	}()
+	ctx := patience(t)
+	for c.op(operation.Status, operation.Empty{}, nil) == nil { // until it takes no more calls
+		must(t, ctx.Err())
+	}
+	close(release)
+	_, err := first.Wait(patience(t))
+	must(t, err)
+	if _, err = second.Wait(patience(t)); err != nil && !status.Retryable(err) {
+		t.Fatal(err)
+	}
+	must(t, <-drained)
+}
