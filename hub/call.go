@@ -354,7 +354,7 @@ func (l *link) Final(f *session.Frame, err error) {
 		count.latency.add(l.m.hub.cfg.Now().Sub(timed))
 	}
 	if err != nil {
-		to.Refuse(id, count.fail(o.lost(err)))
+		to.Refuse(id, count.fail(q.doubt(o.lost(err))))
 		to.FlushNow()
 		return
 	}

@@ -237,3 +237,29 @@ func TestDrainWithWaitingCalls(t *testing.T) {
 	}
 	must(t, <-drained)
 }
+
+// After a provider has died of a call nobody can say that it has not taken effect: also if the
+// next one says so of itself.
+func TestSecondProviderRefuses(t *testing.T) {
+	h := newHouse(t, hub.Config{OwnerPolicy: hub.Promote})
+	var w []*party
+	w = h.workers(2, operation.Sharing{Group: "g", Balance: operation.RoundRobin, Idempotent: true}, func(i int) func(c *session.Call) {
+		return func(c *session.Call) {
+			if i == 0 {
+				_ = w[0].hubs.CloseWith(&status.Error{Code: status.PeerGone, Message: "killed"})
+				return
+			}
+			c.Fail(status.Errorf(status.Overloaded, "not now"))
+		}
+	})
+	c := h.join("", nil)
+	_, err := c.call("ch", "job", "")
+	wantCode(t, err, status.Overloaded)
+	if status.Retryable(err) {
+		t.Fatalf("%v is said to be safe", err)
+	}
+	_, err = c.call("ch", "job", "")
+	if wantCode(t, err, status.Overloaded); !status.Retryable(err) {
+		t.Fatalf("%v is said to be unsafe", err)
+	}
+}

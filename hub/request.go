@@ -130,8 +130,19 @@ func (q *request) stranded() error {
 
 // refuse answers the call with an error.
 func (q *request) refuse(err error) {
-	q.leg.fail(q.id, err)
+	q.leg.fail(q.id, q.doubt(err))
 	q.release()
+}
+
+// doubt returns what the caller is told: that a call was sent before to somebody who died
+// makes it unknown whether it took effect, whatever became of it later. q may be nil.
+func (q *request) doubt(err error) error {
+	if q == nil || q.attempt == 1 || !status.Retryable(err) {
+		return err
+	}
+	e := *status.Convert(err)
+	e.Retry = status.RetryUnsafe
+	return &e
 }
 
 // reserveLocked counts the memory of a request that is kept; false if there is no more for
