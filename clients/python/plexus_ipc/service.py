@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from dataclasses import dataclass
-from typing import Any, Callable, List, Mapping, Optional, Tuple
+from dataclasses import dataclass, field
+from typing import Any, Callable, Generator, List, Mapping, Optional, Tuple
 
 from . import surface
 from .status import Code, StatusError
@@ -19,9 +19,7 @@ class Part:
     kind: str  # method, topic or listener
     name: str
     value: Any = None  # the handler or the listener
-    shape: str = ""
-    shared: bool = False
-    schema: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)  # of provide or declare
 
 
 class Topic:
@@ -40,27 +38,29 @@ class Topic:
     def publish(self, value: Any, **options: Any) -> Any:
         """Publishes at every place: see Client.publish. With asyncio clients it is to be awaited."""
         places = list(self._service._places)
-        return _both([client.publish(address(channel, self.name), value, **options) for client, channel in places])
+        return Published([client.publish(address(channel, self.name), value, **options) for client, channel in places])
+
+    async def _later(self, value: Any) -> None:
+        await self.publish(await value)
 
     def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:
         def published(*arguments: Any, **named: Any) -> Any:
-            return self.publish(f(*arguments, **named))
+            value = f(*arguments, **named)
+            return self._later(value) if inspect.isawaitable(value) else self.publish(value)
 
         published.__name__, published.__doc__ = getattr(f, "__name__", self.name), f.__doc__
         return published
 
 
-def _both(results: List[Any]) -> Any:
-    """Nothing, or what waits for those results that are to be awaited."""
-    waiting = [r for r in results if inspect.isawaitable(r)]
-    if not waiting:
-        return None
+class Published:
+    """What publishing returns: nothing to care for with blocking clients, to be awaited with others."""
 
-    async def wait() -> None:
-        for w in waiting:
-            await w
+    def __init__(self, results: List[Any]) -> None:
+        self._waiting = [r for r in results if inspect.isawaitable(r)]
 
-    return wait()
+    def __await__(self) -> Generator[Any, None, None]:
+        for w in self._waiting:
+            yield from w.__await__()
 
 
 def address(channel: str, name: str) -> str:
@@ -87,15 +87,16 @@ class Service:
         self._parts: List[Part] = []
         self._places: List[Tuple[Any, str]] = []  # (client, channel)
 
-    def method(self, handler: Any = None, name: str = "", *, shape: str = "", schema: surface.Schema = None) -> Any:
-        """Adds a method, by the handler's own name unless another is given: see Client.provide. It is
-        a decorator, too: @service.method, or @service.method(name="plus", shape="duplex")."""
+    def method(self, handler: Any = None, name: str = "", **options: Any) -> Any:
+        """Adds a method, by the handler's own name unless another is given. It is a decorator, too:
+        @service.method, or @service.method(name="plus", shape="duplex"). options are those of
+        Client.provide."""
         if handler is None:
-            return lambda f: (self.method(f, name, shape=shape, schema=schema), f)[1]
+            return lambda f: (self.method(f, name, **options), f)[1]
         if not callable(handler):
             raise StatusError(Code.INVALID_ARGUMENT, "%r cannot be called: write @service.method(name=…)" % (handler,))
-        surface.shape_of(handler, shape)  # it complains now
-        self._add(Part("method", name or getattr(handler, "__name__", ""), handler, shape=shape, schema=schema))
+        surface.shape_of(handler, options.get("shape", ""))  # it complains now
+        self._add(Part("method", name or getattr(handler, "__name__", ""), handler, options))
         return handler
 
     def methods(self, value: Any, names: Optional[Mapping[str, str]] = None) -> None:
@@ -116,9 +117,10 @@ class Service:
             self._parts = before
             raise
 
-    def topic(self, name: str, *, shared: bool = False, schema: Any = None) -> Topic:
-        """Adds a topic: see Client.declare. What it returns publishes, and is a decorator."""
-        self._add(Part("topic", name, shared=shared, schema=schema))
+    def topic(self, name: str, **options: Any) -> Topic:
+        """Adds a topic, with the options of Client.declare. What it returns publishes, and is a
+        decorator."""
+        self._add(Part("topic", name, options=options))
         return Topic(self, name)
 
     def on_event(self, pattern: str, listener: Optional[Callable[[surface.Event], Any]] = None) -> Any:
@@ -220,7 +222,7 @@ def _offer(client: Any, part: Part, channel: str) -> Any:
     """Offers one part: its registration, or what is to be awaited for it."""
     at = address(channel, part.name)
     if part.kind == "method":
-        return client.provide(at, part.value, shape=part.shape, schema=part.schema)
+        return client.provide(at, part.value, **part.options)
     if part.kind == "topic":
-        return client.declare(at, shared=part.shared, schema=part.schema)
+        return client.declare(at, **part.options)
     return client.on_event(at, part.value)

@@ -202,7 +202,7 @@ class Asyncio(peer.Case):
                 yield i
 
         @service.topic("low")
-        def low(n: int) -> int:
+        async def low(n: int) -> int:
             return n - 1
 
         async def body(a: aio.Client, b: aio.Client) -> None:
@@ -224,6 +224,7 @@ class Asyncio(peer.Case):
                     self.assertEqual(e.code, Code.ALREADY_EXISTS)
                     self.assertIn("method 'add' is not attached", e.message)
             self.assertEqual((await b.explore("calc3"))["methods"], [])
+            await low(8)  # it is attached nowhere
 
         self.run_with("hub", body)
 
