@@ -36,3 +36,17 @@ func TestOnePeerOfManyAtOnce(t *testing.T) {
 		srv.Close()
 	}
 }
+
+// Who closes its session and comes again finds its place free, and so does the next.
+func TestOnePeerAgain(t *testing.T) {
+	_, dial, _ := start(t, server.Config{One: true})
+	for range 50 {
+		for _, id := range []string{"a", ""} {
+			s, err := dial(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+		}
+	}
+}

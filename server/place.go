@@ -11,6 +11,24 @@ import (
 	"github.com/plexus-ipc/plexus/status"
 )
 
+// place keeps a place for a session. Who comes second to a server of one peer is refused,
+// but waits a while if the first does not answer.
+func (s *Server) place(ctx context.Context, one bool) error {
+	short, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	for {
+		vacated := s.vacancy()
+		err := s.takePlace(one)
+		if !errors.Is(err, status.Busy) {
+			return err
+		}
+		peers := s.Peers()
+		if len(peers) == 0 || !leaves(short, peers[0], vacated) {
+			return err
+		}
+	}
+}
+
 // takePlace keeps a place for a session, or refuses one too many.
 func (s *Server) takePlace(one bool) error {
 	s.mu.Lock()
@@ -36,14 +54,28 @@ func (s *Server) leavePlace() {
 	s.admitted--
 }
 
-// idGrace is how long a peer waits for the id of one that may have gone.
-const idGrace = 250 * time.Millisecond
+// grace is how long a peer waits for the place or the id of one that may have gone.
+const grace = 250 * time.Millisecond
+
+// leaves waits for a peer that does not answer to leave; false if it answers, or ctx ends. nil
+// is one that is leaving already.
+func leaves(ctx context.Context, p *Peer, vacated <-chan struct{}) bool {
+	if p != nil && p.s.Ping(ctx) == nil {
+		return false
+	}
+	select {
+	case <-vacated:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 // admitAgain has a peer admitted. If its id is taken by one that does not answer, because it
 // has just closed its session or was killed, the peer waits a while for the id: a program
 // that is started again gets the id that it had.
 func (s *Server) admitAgain(ctx context.Context, p session.Peer, admit func(context.Context, session.Peer) (string, error)) (string, error) {
-	short, cancel := context.WithTimeout(ctx, idGrace)
+	short, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	for {
 		vacated := s.vacancy()
@@ -51,12 +83,7 @@ func (s *Server) admitAgain(ctx context.Context, p session.Peer, admit func(cont
 		if p.ID == "" || !errors.Is(err, status.AlreadyExists) {
 			return id, err
 		}
-		if holder := s.Peer(p.ID); holder != nil && holder.s.Ping(short) == nil {
-			return "", err // it lives
-		}
-		select {
-		case <-vacated:
-		case <-short.Done():
+		if !leaves(short, s.Peer(p.ID), vacated) {
 			return "", err
 		}
 	}

@@ -233,7 +233,7 @@ func (s *Server) shake(conn transport.Conn, base session.Config, one bool) error
 		}
 	}
 	a.Config.Admit = func(ctx context.Context, p session.Peer) (string, error) {
-		if err := s.takePlace(one); err != nil {
+		if err := s.place(ctx, one); err != nil {
 			return "", err
 		}
 		place = true
