@@ -237,7 +237,11 @@ func (s *Server) shake(conn transport.Conn, base session.Config, one bool) error
 			return "", err
 		}
 		place = true
-		return s.admitAgain(ctx, p, admit)
+		id, err := s.admitAgain(ctx, p, admit)
+		if err != nil {
+			leave() // before the peer is told and may come again
+		}
+		return id, err
 	}
 	a.Config.Started = func(x *session.Session) {
 		s.settle(x, a.Attach)
