@@ -171,8 +171,11 @@ func (h *Hub) serve(ctx context.Context, m *Member, far transport.Conn) {
 // shut ends everything and looks at the books.
 func (h *Hub) shut() {
 	for _, m := range h.all() {
-		m.Resume()
-		m.Client.Close()
+		m.heal()
+		if !h.within(func() { m.Client.Close() }) {
+			h.t.Errorf("hubtest: a handler or listener of %s has not ended: it should when its context or its session does", m.ID())
+			return // what is left would only wait for it as well
+		}
 	}
 	_ = h.Hub.Close() // always succeeds
 	h.wg.Wait()
@@ -192,6 +195,23 @@ func (h *Hub) shut() {
 	}
 	if n := h.Status().Sessions; n > 0 {
 		h.t.Errorf("hubtest: %d sessions are left at the end", n)
+	}
+}
+
+// within reports whether f has returned in time.
+func (h *Hub) within(f func()) bool {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		f()
+	}()
+	late := time.NewTimer(Patience)
+	defer late.Stop()
+	select {
+	case <-over:
+		return true
+	case <-late.C:
+		return false
 	}
 }
 

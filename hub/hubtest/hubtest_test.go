@@ -5,8 +5,11 @@ package hubtest_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/hub"
@@ -110,4 +113,42 @@ func TestAudit(t *testing.T) {
 			t.Errorf("%+v: %q", c.s, got)
 		}
 	}
+}
+
+// witness is a test that may fail.
+type witness struct {
+	testing.TB
+	clean  []func()
+	failed string
+}
+
+func (w *witness) Helper()                   {}
+func (w *witness) Cleanup(f func())          { w.clean = append(w.clean, f) }
+func (w *witness) Errorf(f string, a ...any) { w.failed += fmt.Sprintf(f, a...) }
+func (w *witness) Failed() bool              { return w.failed != "" }
+
+// A handler that never ends fails the test that has it, and does not hang it.
+func TestHandlerThatStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &witness{TB: t}
+		h := hubtest.New(w, nil)
+		p, c := h.Join("p"), h.Join("c")
+		running, leave := make(chan struct{}), make(chan struct{})
+		_, err := plexus.Handle(p.Channel("ch"), "stay", func(context.Context, int) (int, error) {
+			close(running)
+			<-leave
+			return 0, nil
+		})
+		must(t, err)
+		plexus.Bind[int, int](c.Channel("ch"), "stay").Go(t.Context(), 1)
+		<-running
+		w.clean[0]()
+		if !strings.Contains(w.failed, "listener of p has not ended") {
+			t.Fatalf("%q", w.failed)
+		}
+		close(leave)
+		c.Client.Close()
+		h.Hub.Close()
+		<-time.After(time.Second)
+	})
 }

@@ -117,6 +117,14 @@ func (m *Member) applyLocked() {
 	}
 }
 
+// heal ends all faults.
+func (m *Member) heal() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stalled, m.near, m.far = false, mem.Faults{}, mem.Faults{}
+	m.applyLocked()
+}
+
 // Gone returns when the hub has noticed that the member has gone, and has told everybody:
 // after Cut, Close, or a kick. Its id is free then. A member that never came is gone.
 func (m *Member) Gone() {

@@ -45,6 +45,24 @@ func (w *world) actor(t *rapid.T) *member {
 	return pick(t, "actor", w.some(func(m *member) bool { return !m.stalled }))
 }
 
+// likely draws one of the pairs that lead somewhere, mostly, and any pair sometimes: of a
+// channel and a name.
+func likely(t *rapid.T, names []string, leads func(ch, name string) bool) (ch, name string) {
+	var some [][2]string
+	for _, ch := range channels {
+		for _, name := range names {
+			if leads(ch, name) {
+				some = append(some, [2]string{ch, name})
+			}
+		}
+	}
+	if len(some) > 0 && rapid.IntRange(0, 4).Draw(t, "astray") < 4 {
+		at := pick(t, "place", some)
+		return at[0], at[1]
+	}
+	return channel(t), pick(t, "name", names)
+}
+
 func channel(t *rapid.T) string { return pick(t, "channel", channels) }
 
 // expect compares what the hub has answered with what the model says.
@@ -272,12 +290,12 @@ func (w *world) unsubscribe(t *rapid.T) {
 
 // publish has up to three members publish at the same time, a run of messages each.
 func (w *world) publish(t *rapid.T) {
-	ch := channel(t)
 	size := pick(t, "size", []int{0, 0, 2000, 20_000, 70_000})
 	var wg sync.WaitGroup
 	used := map[lane]bool{}
 	for range rapid.IntRange(1, 3).Draw(t, "publishers") {
-		m, name := w.actor(t), pick(t, "topic", topics)
+		m := w.actor(t)
+		ch, name := likely(t, topics, func(ch, name string) bool { return w.rules.mayPublish(ch, name, m.id) == status.OK })
 		l := lane{m.id, "topic", ch, name}
 		if used[l] {
 			continue
@@ -285,6 +303,9 @@ func (w *world) publish(t *rapid.T) {
 		used[l] = true
 		want := w.rules.mayPublish(ch, name, m.id)
 		first, n := w.serial+1, rapid.IntRange(1, 20).Draw(t, "number")
+		if rapid.IntRange(0, 5).Draw(t, "flood") == 0 {
+			n = 200
+		}
 		w.serial += n
 		if want == status.OK {
 			w.address(l, first, n)
@@ -312,6 +333,7 @@ func (w *world) address(l lane, first, n int) {
 	for _, m := range w.members {
 		for _, s := range m.subs {
 			if s.ended == status.OK && s.channel == l.channel && subject.Match(s.pattern, l.name) {
+				s.slow = s.slow || n > 20 // more than a queue takes
 				for i := range n {
 					s.want[l] = append(s.want[l], first+i)
 				}
@@ -364,17 +386,17 @@ func (w *world) broadcast(t *rapid.T) {
 }
 
 func (w *world) call(t *rapid.T) {
-	m, ch, name := w.actor(t), channel(t), pick(t, "method", methods[:2])
+	m := w.actor(t)
+	ch, name := likely(t, methods[:2], w.provided)
 	w.serial++
 	key := fmt.Sprint(w.serial)
-	c := w.rules.rooms[ch]
-	if c == nil || c.methods[name] == "" {
+	if !w.provided(ch, name) {
 		_, err := m.Channel(ch).Method(name).Call(t.Context(), session.Message{Payload: []byte(key)}, nil)
 		w.expect(err, status.NoProvider, "%s calls %s/%s, which nobody provides", m.id, ch, name)
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	x := &call{caller: m.id, provider: c.methods[name], method: name, key: key, cancel: cancel, done: make(chan struct{})}
+	x := &call{caller: m.id, provider: w.rules.rooms[ch].methods[name], method: name, key: key, cancel: cancel, done: make(chan struct{})}
 	w.calls = append(w.calls, x)
 	go func() {
 		defer close(x.done)
@@ -384,12 +406,18 @@ func (w *world) call(t *rapid.T) {
 	w.settle()
 }
 
+// provided reports whether somebody provides a method.
+func (w *world) provided(ch, name string) bool {
+	c := w.rules.rooms[ch]
+	return c != nil && c.methods[name] != ""
+}
+
 // stream reads rows to the end, or to somewhere before.
 func (w *world) stream(t *rapid.T) {
-	m, ch := w.actor(t), channel(t)
-	c := w.rules.rooms[ch]
-	provided := c != nil && c.methods["rows"] != ""
-	if provided && w.members[c.methods["rows"]].stalled {
+	m := w.actor(t)
+	ch, name := likely(t, methods[2:], w.provided)
+	provided := w.provided(ch, name)
+	if provided && w.members[w.rules.rooms[ch].methods[name]].stalled {
 		t.Skip("the provider is stalled")
 	}
 	n, size := rapid.IntRange(0, 200).Draw(t, "number"), pick(t, "size", []int{0, 300, 20_000})

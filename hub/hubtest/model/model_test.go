@@ -14,7 +14,7 @@ import (
 
 // TestMain sets what rapid does if nobody says otherwise: some ten seconds of it.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"rapid.checks": "60", "rapid.steps": "60", "rapid.nofailfile": "true", "rapid.shrinktime": "20s"} {
+	for name, value := range map[string]string{"rapid.checks": "50", "rapid.steps": "60", "rapid.nofailfile": "true", "rapid.shrinktime": "20s"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
@@ -31,6 +31,11 @@ func TestHub(t *testing.T) {
 			w := newWorld(t)
 			for i := range rapid.IntRange(4, most).Draw(t, "members") {
 				w.attach(fmt.Sprintf("m%d", i))
+			}
+			for range 6 { // something to begin with
+				w.provide(t)
+				w.declare(t)
+				w.subscribe(t)
 			}
 			t.Repeat(w.actions())
 			st := w.h.Status()
