@@ -36,7 +36,7 @@ func numberIn(payload []byte) int {
 // overflow, a subscriber that stops and goes on, and messages of one fragment and of many.
 func TestOrderThroughBackpressure(t *testing.T) {
 	both(t, func(t *testing.T) {
-		const senders, each = 3, 400
+		const senders, each = 3, 250
 		h := hubtest.New(t, &hubtest.Options{Hub: hub.Config{DefaultQueue: 30}})
 		names := []string{"a", "b.c", "b.d"}
 		sub := h.Join("sub")

@@ -14,7 +14,7 @@ import (
 
 // TestMain sets what rapid does if nobody says otherwise: some ten seconds of it.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"rapid.checks": "50", "rapid.steps": "60", "rapid.nofailfile": "true", "rapid.shrinktime": "20s"} {
+	for name, value := range map[string]string{"rapid.checks": "40", "rapid.steps": "60", "rapid.nofailfile": "true", "rapid.shrinktime": "20s"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
