@@ -23,6 +23,7 @@ import (
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/transport/fd"
 	"github.com/plexus-ipc/plexus/transport/mem"
 	"github.com/plexus-ipc/plexus/transport/shm"
 	"github.com/plexus-ipc/plexus/transport/socket"
@@ -57,7 +58,7 @@ type DialOptions struct {
 	// not block. Without it they are lines of Log.
 	OnError func(error)
 	// Transports are the drivers, nil for those of the standard set: unix, unixpacket,
-	// unixgram, tcp, tls, shm, mem, stdio.
+	// unixgram, tcp, tls, shm, mem, stdio, fd.
 	Transports *transport.Set
 	// Transport and Session tune the layers below; what is set here goes before.
 	Transport transport.Options
@@ -326,7 +327,8 @@ func (s *Server) Close() error {
 // many wait: it polls shared memory longer before it sleeps. Both are read only.
 var (
 	standard = sync.OnceValue(func() transport.Set {
-		return transport.NewSet(socket.New(), shm.New(socket.Unix(), nil), mem.New(), stdio.NewTransport())
+		return transport.NewSet(socket.New(), shm.New(socket.Unix(), nil), mem.New(), stdio.NewTransport(),
+			fd.New(fd.Adopter{Conn: socket.Adopt, Listener: socket.AdoptListener}))
 	})
 	busy = sync.OnceValue(func() transport.Set {
 		return standard().With(shm.New(socket.Unix(), &shm.Options{Spin: 200 * time.Microsecond}))

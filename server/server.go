@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
@@ -192,7 +191,7 @@ func (s *Server) begin(conn transport.Conn, l transport.Listener) bool {
 			base.Heartbeat = DefaultHeartbeat
 		}
 		option, _ := l.Endpoint().Option("one")
-		_ = s.shake(conn, base, s.cfg.One || option == "1") // it has logged it and told the peer
+		_, _ = s.shake(conn, base, s.cfg.One || option == "1") // it has logged it and told the peer
 		<-s.slots
 	})
 	return true
@@ -202,26 +201,12 @@ func (s *Server) begin(conn transport.Conn, l transport.Listener) bool {
 // returns when the handshake is over. A trusted one, from within this process, need prove
 // nothing.
 func (s *Server) ServeConn(conn transport.Conn, trusted bool) error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		conn.Close()
-		return &status.Error{Code: status.Closed, Message: "the server was closed", Err: net.ErrClosed}
-	}
-	s.pending[conn] = struct{}{}
-	s.wg.Add(1)
-	s.mu.Unlock()
-	defer s.wg.Done()
-	base := s.cfg.Session
-	base.Heartbeat = 0
-	if trusted {
-		base.Auth, base.AuthFor, base.Throttle = auth.Chain{Mechanisms: []auth.Mechanism{auth.Within()}}, nil, nil
-	}
-	return s.shake(conn, base, s.cfg.One)
+	_, err := s.ServePeer(conn, trusted)
+	return err
 }
 
 // shake shakes hands. With one, a second peer is refused.
-func (s *Server) shake(conn transport.Conn, base session.Config, one bool) error {
+func (s *Server) shake(conn transport.Conn, base session.Config, one bool) (*session.Session, error) {
 	a := s.cfg.Admission(base)
 	defer a.Release()
 	admit := a.Config.Admit
@@ -248,7 +233,7 @@ func (s *Server) shake(conn transport.Conn, base session.Config, one bool) error
 		leave()                           // it has one as a session
 		x.OnEnd(func(error) { s.left() }) // after all else that is told of the end
 	}
-	_, err := session.Accept(context.Background(), conn, a.Config)
+	x, err := session.Accept(context.Background(), conn, a.Config)
 	leave()
 	if err != nil {
 		s.refused.Add(1)
@@ -257,7 +242,7 @@ func (s *Server) shake(conn transport.Conn, base session.Config, one bool) error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pending, conn)
-	return err
+	return x, err
 }
 
 // direct admits a peer to the server's own table.
