@@ -95,7 +95,7 @@ func (t *Transport) take(ctx context.Context, ep endpoint.Endpoint, f func(n int
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case n < 3:
-		return errors.New("descriptors 0 to 2 are standard input, output and error: write stdio:")
+		return errors.New("descriptors 0 to 2 are standard input, output and error, for which there is the address stdio:, without a number")
 	case t.used[n]:
 		return transport.ErrInUse
 	}
