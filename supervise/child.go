@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/server"
 	"github.com/plexus-ipc/plexus/status"
+	"github.com/plexus-ipc/plexus/transport"
 )
 
 // Child is a process that was started, from its start to its end. It is safe for
@@ -99,7 +101,7 @@ func (c *Child) launch(ctx context.Context) (err error) {
 	err = c.prepare(ctx, c.gift)
 	defer c.gift.given()
 	if err != nil {
-		return coded(status.FailedPrecondition, err, "%s cannot be handed over how to connect", c.cfg.Name)
+		return coded(unprepared(err), err, "%s cannot be handed over how to connect", c.cfg.Name)
 	}
 	if c.proc, err = start(c.command(), c.keeper(), c.cfg.Linger); err != nil {
 		return coded(status.FailedPrecondition, err, "%s cannot be started", c.cfg.Name)
@@ -108,6 +110,17 @@ func (c *Child) launch(ctx context.Context) (err error) {
 	c.serve()
 	go c.watch()
 	return nil
+}
+
+// unprepared returns the code of a hand-over that failed.
+func unprepared(err error) status.Code {
+	switch {
+	case errors.As(err, new(*endpoint.ParseError)):
+		return status.InvalidArgument
+	case errors.Is(err, transport.ErrNobody):
+		return status.Unavailable
+	}
+	return status.FailedPrecondition
 }
 
 // command makes the command line with all that the child is given.
@@ -211,7 +224,7 @@ func (c *Child) watch() {
 	case stopping || c.err == nil:
 		c.cfg.Log.Info("child has ended", "child", c.cfg.Name, "pid", c.PID())
 	default:
-		c.cfg.Log.Warn("child has failed", "child", c.cfg.Name, "pid", c.PID(), "err", c.err)
+		c.cfg.Log.Info("child has failed", "child", c.cfg.Name, "pid", c.PID(), "err", c.err)
 	}
 	close(c.done)
 }

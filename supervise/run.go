@@ -5,6 +5,7 @@ package supervise
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
@@ -68,6 +69,7 @@ func (r *Restart) settled() (Restart, error) {
 	orDuration(&d.Within, DefaultWithin)
 	orDuration(&d.First, DefaultFirst)
 	orDuration(&d.Longest, DefaultLongest)
+	d.First = min(d.First, d.Longest)
 	return d, nil
 }
 
@@ -114,7 +116,7 @@ func (l *loop) run(ctx context.Context) error {
 		}
 		wait := backoff.Policy{Base: l.First, Max: l.Longest, Floor: l.First / 2}.Delay(failures)
 		l.tell(err, wait)
-		l.cfg.Log.Warn("child is started again", "child", l.cfg.Name, "after", wait, "err", err)
+		l.cfg.Log.Info("child is started again", "child", l.cfg.Name, "after", wait, "err", err)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -162,7 +164,7 @@ func (l *loop) over(err error) (bool, error) {
 	}
 	if len(l.recent) >= l.Max {
 		if err == nil {
-			err = status.Errorf(status.Unavailable, "%s always ends, with exit code 0", l.cfg.Name)
+			err = fmt.Errorf("%s ended with exit code 0 each time", l.cfg.Name)
 		}
 		return true, &LimitError{Restarts: len(l.recent), Within: l.Within, Err: err}
 	}

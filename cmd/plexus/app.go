@@ -33,6 +33,7 @@ type app struct {
 	logFormat               string
 	timeout                 time.Duration
 	timeoutSet              bool
+	timeFlag                string // what gives a verb more time
 	tls                     daemon.TLSFiles
 	tlsName                 string
 	socketBuffer            string
@@ -43,7 +44,7 @@ type app struct {
 }
 
 func newApp(in io.Reader, out, err io.Writer, env func(string) (string, bool)) *app {
-	return &app{in: in, out: out, err: err, env: env, again: make(chan struct{})}
+	return &app{in: in, out: out, err: err, env: env, again: make(chan struct{}), timeFlag: "--timeout"}
 }
 
 // run executes a command line and returns the exit code.

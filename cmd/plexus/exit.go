@@ -64,6 +64,9 @@ func exitOf(err error) int {
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
 	}
+	if child, ok := errors.AsType[*exitCode](err); ok {
+		return child.code
+	}
 	if stop, ok := errors.AsType[*interruption](err); ok {
 		if stop.sig == syscall.SIGTERM {
 			return exitTerminated

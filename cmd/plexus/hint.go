@@ -59,7 +59,7 @@ func (a *app) hint(e *status.Error) string {
 	case status.PermissionDenied:
 		return a.deniedHint(e)
 	case status.DeadlineExceeded:
-		return "give it more with --timeout"
+		return "give it more with " + a.timeFlag
 	case status.TooLarge:
 		return "the hub's limit is set with --max-message"
 	case status.InvalidArgument:

@@ -52,8 +52,8 @@ func (a *app) root() *cobra.Command {
 	}
 	add("hub", a.serve(), a.explore(), a.schema(), a.members(), a.kick(), a.status(), a.stats(), a.stop())
 	add("talk", a.call(), a.stream(), a.provide(), a.send(), a.broadcast(), a.publish(), a.subscribe())
-	add("tools", a.endpoint(), a.demo(), a.bench(), a.doctor(), a.version())
-	root.AddCommand(a.demoRole(), a.benchRole(), exitCodesTopic())
+	add("tools", a.runChild(), a.endpoint(), a.demo(), a.bench(), a.doctor(), a.version())
+	root.AddCommand(a.demoRole(), a.benchRole(), a.keeper(), exitCodesTopic())
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
 	return root

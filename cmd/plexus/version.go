@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/transport/fd"
 	"github.com/plexus-ipc/plexus/transport/mem"
 	"github.com/plexus-ipc/plexus/transport/shm"
 	"github.com/plexus-ipc/plexus/transport/socket"
@@ -45,5 +46,5 @@ func programVersion() string {
 
 // schemes lists what the standard set can dial and listen to.
 func schemes() []string {
-	return transport.NewSet(socket.New(), shm.New(socket.Unix(), nil), mem.New(), stdio.NewTransport()).Schemes()
+	return transport.NewSet(socket.New(), shm.New(socket.Unix(), nil), mem.New(), stdio.NewTransport(), fd.New(fd.Adopter{})).Schemes()
 }
