@@ -109,6 +109,18 @@ func TestHub(t *testing.T) {
 	s.clean()
 }
 
+func TestChild(t *testing.T) {
+	s := newStage(t)
+	s.address = ""
+	want := []string{"the worker prints: stdout is for everybody", "the worker answers: hei, world", "the worker has ended: <nil>"}
+	got := s.run("child")
+	slices.Sort(got[:min(2, len(got))]) // the first two may come in any order
+	slices.Sort(want[:2])
+	if !slices.Equal(got, want) {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+}
+
 func TestPubsub(t *testing.T) {
 	s := newStage(t)
 	pub := s.serve("pubsub", "publish")

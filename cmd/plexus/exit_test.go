@@ -89,7 +89,7 @@ func TestVersionAndEndpoints(t *testing.T) {
 		want string
 	}{
 		{[]string{"version"}, "plexus "},
-		{[]string{"version", "-o", "json"}, `"schemes":["mem",`},
+		{[]string{"version", "-o", "json"}, `"schemes":["fd","mem",`},
 		{[]string{"endpoint", "parse", "demo"}, "endpoint   auto:demo\n"},
 		{[]string{"endpoint", "parse", "tab.tcp://127.0.0.1:80", "-o", "json"}, `{"endpoint":"tcp://127.0.0.1:80","spelling":"hyper","record":{"transport":"tcp","host":"127.0.0.1","port":80}`},
 		{[]string{"endpoint", "parse", "unix:///x?mode=0660"}, "option mode  0660"},

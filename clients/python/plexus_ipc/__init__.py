@@ -9,6 +9,7 @@
 plexus_ipc.aio has the same for asyncio.
 """
 
+from .child import Parent, parent
 from .client import CallFuture, Client, Registration, Stream, Subscription, connect
 from .codec import Encoded, Fixed
 from .handshake import Config
@@ -17,7 +18,7 @@ from .status import Code, StatusError
 from .surface import Event, IncomingCall, Publication, Receipt, current
 
 __all__ = [
-    "CallFuture", "Client", "Code", "Config", "Encoded", "Event", "Fixed", "IncomingCall", "Publication", "Receipt", "Registration",
-    "Service", "StatusError", "Stream", "Subscription", "Topic", "connect", "current",
+    "CallFuture", "Client", "Code", "Config", "Encoded", "Event", "Fixed", "IncomingCall", "Parent", "Publication", "Receipt",
+    "Registration", "Service", "StatusError", "Stream", "Subscription", "Topic", "connect", "current", "parent",
 ]
 __version__ = "0.1.0"

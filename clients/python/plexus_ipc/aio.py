@@ -55,6 +55,8 @@ async def connect(
 
 async def _dial(at: endpoint.Endpoint, make: Callable[[], Link]) -> Link:
     loop = asyncio.get_running_loop()
+    if at.scheme == "fd":
+        return (await loop.create_connection(make, sock=at.inherited()))[1]
     if at.scheme == "unix":
         if not hasattr(loop, "create_unix_connection"):
             raise StatusError(Code.UNSUPPORTED, "asyncio has no unix sockets on this platform; use tcp")

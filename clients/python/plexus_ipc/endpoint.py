@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses: unix:///path (also written shm:///path), unix://@abstract and tcp://host:port."""
+"""Addresses: unix:///path (also written shm:///path), unix://@abstract, tcp://host:port and fd://N."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .status import Code, StatusError
 
 
 class Endpoint(NamedTuple):
-    scheme: str  # "unix" or "tcp"
-    address: Union[str, Tuple[str, int]]
+    scheme: str  # "unix", "tcp" or "fd"
+    address: Union[str, Tuple[str, int]]  # the number, as text, for fd
 
     @property
     def host_and_port(self) -> Tuple[str, int]:
@@ -27,6 +27,8 @@ class Endpoint(NamedTuple):
     def connect(self, timeout: Optional[float]) -> socket.socket:
         """A connected socket."""
         try:
+            if self.scheme == "fd":
+                return self.inherited()
             if self.scheme == "unix":
                 return self._unix(timeout)
             s = socket.create_connection(self.host_and_port, timeout)
@@ -34,6 +36,12 @@ class Endpoint(NamedTuple):
             return s
         except OSError as e:
             raise StatusError(Code.UNAVAILABLE, "dial %s: %s" % (self, e)) from e
+
+    def inherited(self) -> socket.socket:
+        """The connected socket that the parent process has handed over. It is taken: a second time it is gone."""
+        s = socket.socket(fileno=int(str(self.address)))
+        s.set_inheritable(False)
+        return s
 
     def _unix(self, timeout: Optional[float]) -> socket.socket:
         if not hasattr(socket, "AF_UNIX"):
@@ -51,6 +59,8 @@ class Endpoint(NamedTuple):
         if self.scheme == "unix":
             path = str(self.address)
             return "unix://" + ("@" + path[1:] if path.startswith("\0") else path)
+        if self.scheme == "fd":
+            return "fd://" + str(self.address)
         host, port = self.host_and_port
         return "tcp://%s:%s" % ("[%s]" % host if ":" in str(host) else host, port)
 
@@ -78,4 +88,8 @@ def _parse(text: str) -> Endpoint:
         if not parts.hostname or not parts.port or parts.path:
             raise ValueError("write tcp://host:port")
         return Endpoint("tcp", (parts.hostname, parts.port))
-    raise ValueError("this client knows unix:///path, unix://@name and tcp://host:port")
+    if parts.scheme == "fd":
+        if not parts.netloc.isdecimal() or int(parts.netloc) < 3 or parts.path:
+            raise ValueError("write fd://N, where N is 3 or more")
+        return Endpoint("fd", str(int(parts.netloc)))
+    raise ValueError("this client knows unix:///path, unix://@name, tcp://host:port and fd://N")
