@@ -56,19 +56,22 @@ func child(verb string) error {
 }
 
 var childVerbs = map[string]func(argument string) error{
-	"greet":    greet,
-	"deaf":     deaf,
-	"fail":     func(string) error { return fmt.Errorf("on purpose") },
-	"well":     func(string) error { return nil },
-	"listen":   listenItself,
-	"late":     late,
-	"args":     arguments,
-	"keep":     func(string) error { return supervise.Keep(os.Stdin, os.Args[1:]) },
-	"mute":     func(string) error { select {} },
-	"counter":  counter,
-	"family":   family,
-	"solo":     solo,
-	"parentOf": parentOf,
+	"greet":      greet,
+	"deaf":       deaf,
+	"fail":       func(string) error { return fmt.Errorf("on purpose") },
+	"well":       func(string) error { return nil },
+	"listen":     listenItself,
+	"late":       late,
+	"args":       arguments,
+	"keep":       func(string) error { return supervise.Keep(os.Stdin, os.Args[1:]) },
+	"mute":       func(string) error { select {} },
+	"counter":    counter,
+	"family":     family,
+	"solo":       solo,
+	"parentOf":   parentOf,
+	"lingering":  lingering,
+	"echo":       echo,
+	"echoListen": echoListen,
 }
 
 // greet connects, offers greet and waits for its end. It prints a lot.

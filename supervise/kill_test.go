@@ -109,12 +109,16 @@ func solo(path string) error {
 
 // parentOf supervises a family and does nothing else.
 func parentOf(argument string) error {
-	path, keeper, _ := strings.Cut(argument, " ")
+	path, how, _ := strings.Cut(argument, " ")
 	if err := sign(path, "parent"); err != nil {
 		return err
 	}
 	cfg := self("solo " + path)
-	if keeper != "" {
+	switch how {
+	case "linger":
+		cfg = self("lingering " + path)
+		cfg.Linger = true
+	case "keeper":
 		cfg = self("family " + path)
 		cfg.Keeper = []string{"env", childEnv + "=keep", os.Args[0]}
 	}
@@ -126,6 +130,53 @@ func parentOf(argument string) error {
 		return err
 	}
 	select {}
+}
+
+// lingering ends well some time after its parent has died.
+func lingering(path string) error {
+	if err := sign(path, "child"); err != nil {
+		return err
+	}
+	p, err := supervise.Connect(context.Background(), &supervise.ConnectOptions{Grace: 100 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	if err := p.Ready(); err != nil {
+		return err
+	}
+	<-p.Done()
+	if err := os.WriteFile(path+".ended", nil, 0o600); err != nil {
+		return err
+	}
+	if os.Getenv(stuckEnv) != "" {
+		select {} // until its grace is over
+	}
+	return p.Close()
+}
+
+const stuckEnv = "PLEXUS_SUPERVISE_TEST_STUCK"
+
+// TestLinger: a child that may outlive its parent sees the end of the lifeline and ends
+// well; if it does not end, its own grace is over some time.
+func TestLinger(t *testing.T) {
+	for _, stuck := range []string{"", "1"} {
+		leak.Check(t)
+		dir, err := os.MkdirTemp("", "k")
+		check(t, err)
+		defer os.RemoveAll(dir)
+		r := newRoll(t, dir)
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), stuckEnv+"="+stuck, childEnv+"=parentOf "+r.path+" linger")
+		check(t, cmd.Start())
+		for r.line(t) != "ready" {
+		}
+		check(t, cmd.Process.Kill())
+		_ = cmd.Wait()
+		r.end(t)
+		if _, err := os.Stat(r.path + ".ended"); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestChildrenKilled: a child that is killed leaves nothing behind, a hundred times over.
