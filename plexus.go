@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -327,8 +328,15 @@ func (s *Server) Close() error {
 // many wait: it polls shared memory longer before it sleeps. Both are read only.
 var (
 	standard = sync.OnceValue(func() transport.Set {
-		return transport.NewSet(socket.New(), shm.New(socket.Unix(), nil), mem.New(), stdio.NewTransport(),
-			fd.New(fd.Adopter{Conn: socket.Adopt, Listener: socket.AdoptListener}))
+		memory := shm.New(socket.Unix(), nil)
+		inherited := fd.New(fd.Adopter{Listener: socket.AdoptListener, Conn: func(nc net.Conn, remote string) (transport.Conn, error) {
+			c, err := socket.Adopt(nc, remote)
+			if err != nil {
+				return nil, err
+			}
+			return memory.Adopt(c), nil
+		}})
+		return transport.NewSet(socket.New(), memory, mem.New(), stdio.NewTransport(), inherited)
 	})
 	busy = sync.OnceValue(func() transport.Set {
 		return standard().With(shm.New(socket.Unix(), &shm.Options{Spin: 200 * time.Microsecond}))

@@ -37,6 +37,7 @@ type Child struct {
 	met       sync.Once
 	connected chan struct{}
 	wg        sync.WaitGroup // of what serves it
+	prints    sync.WaitGroup // of what reads what it prints
 	done      chan struct{}
 	err       error // how it ended; valid after done
 
@@ -86,6 +87,9 @@ func begin(ctx context.Context, cfg *Config) (*Child, error) {
 func (c *Child) launch(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
+			for _, p := range c.gift.prints {
+				p.r.Close()
+			}
 			c.clean()
 		}
 	}()
@@ -133,10 +137,7 @@ func (c *Child) command() *exec.Cmd {
 	if c.gift.stdin != nil {
 		cmd.Stdin = c.gift.stdin
 	}
-	cmd.Stdout, cmd.Stderr = c.out.stream(false), c.out.stream(true)
-	if c.gift.pipe != nil {
-		cmd.Stdout = c.gift.pipe.theirs
-	}
+	cmd.Stdout, cmd.Stderr = c.gift.out[0], c.gift.out[1]
 	return cmd
 }
 
@@ -215,6 +216,7 @@ func (c *Child) watch() {
 	c.gift.discard()
 	<-c.proc.ended
 	c.wg.Wait()
+	c.prints.Wait()
 	c.err = c.how()
 	c.clean()
 	c.mu.Lock()
@@ -232,6 +234,9 @@ func (c *Child) watch() {
 // last lets what the child has sent before its end be read. That it is all is known when
 // its connections end, unless somebody out of reach has inherited them.
 func (c *Child) last() {
+	for _, p := range c.gift.prints {
+		p.wake()
+	}
 	if c.gift.listener != nil {
 		c.gift.listener.Close()
 	}
@@ -274,11 +279,6 @@ func (c *Child) clean() {
 
 // how returns how the process ended, nil for well.
 func (c *Child) how() error {
-	for _, w := range []any{c.proc.cmd.Stdout, c.proc.cmd.Stderr} {
-		if l, ok := w.(*lines); ok {
-			l.end()
-		}
-	}
 	if c.proc.err == nil {
 		return nil
 	}

@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -239,4 +241,75 @@ func TestNoParent(t *testing.T) {
 	t.Setenv("PLEXUS_LIFELINE", "1")
 	_, err = supervise.Connect(t.Context(), &supervise.ConnectOptions{Args: []string{}})
 	wantCode(t, err, status.FailedPrecondition)
+}
+
+// TestSlowReader: what a child has printed is told however long the reader takes, also after
+// its end.
+func TestSlowReader(t *testing.T) {
+	leak.Check(t)
+	var said paper
+	once := make(chan struct{})
+	cfg := &supervise.Config{Argv: []string{"sh", "-c", "yes 'a line' | head -n 3000; echo last"}, Handover: supervise.None}
+	cfg.Output = func(l supervise.Line) {
+		if l.Text == "last" || len(said.lines) == 0 {
+			<-time.After(300 * time.Millisecond) // longer than anybody waits for more
+			if len(said.lines) == 0 {
+				close(once)
+			}
+		}
+		said.add(l)
+	}
+	c := begin(t, cfg)
+	await(t, once, "the first line")
+	await(t, c.Done(), "the end")
+	if n := strings.Count(said.text(), "a line\n"); n != 3000 || !strings.HasSuffix(said.text(), "last\n") {
+		t.Errorf("%d lines", n)
+	}
+}
+
+// TestHeldOpen: who has left the group and holds the pipes, the lifeline and the connection
+// open does not hold up the end.
+func TestHeldOpen(t *testing.T) {
+	if _, err := exec.LookPath("setsid"); err != nil {
+		t.Skip("there is no setsid here")
+	}
+	for _, way := range []supervise.Handover{supervise.FD, supervise.Stdio, supervise.Env} {
+		leak.Check(t)
+		cfg := &supervise.Config{Argv: []string{"sh", "-c", "setsid sleep 5 & echo hello"}, Ready: supervise.Started, Handover: way}
+		var said paper
+		cfg.Output = said.add
+		c := begin(t, cfg)
+		await(t, c.Done(), "the end")
+		if said.text() != "hello\n" {
+			t.Errorf("%q", said.text())
+		}
+	}
+}
+
+// TestMany: children that share a server do not get in each other's way.
+func TestMany(t *testing.T) {
+	leak.Check(t)
+	srv, err := plexus.NewServer(nil)
+	check(t, err)
+	defer srv.Close()
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() {
+			cfg := self("greet")
+			cfg.Server, cfg.Handover = srv, ways()[i%len(ways())]
+			c, err := supervise.Start(t.Context(), cfg)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Kill()
+			if _, err := plexus.Call[string](t.Context(), c.Peer(), "greet", "world"); err != nil {
+				t.Error(err)
+			}
+			if err := c.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }

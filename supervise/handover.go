@@ -24,9 +24,11 @@ const firstExtra = 3
 type gift struct {
 	args  []string
 	env   []string
-	files []*os.File // the child's, from firstExtra on
-	stdin *os.File   // the child's, nil for nothing to read
+	files []*os.File  // the child's, from firstExtra on
+	stdin *os.File    // the child's, nil for nothing to read
+	out   [2]*os.File // the child's standard output and error
 
+	prints   []*printed         // our ends of what it prints to
 	conn     net.Conn           // FD: our end
 	pipe     *pipe              // Stdio: our ends
 	listener transport.Listener // Env, Args, Dapper: where the child shall come
@@ -40,7 +42,26 @@ func (c *Child) prepare(ctx context.Context, g *gift) error {
 	if err := c.handOver(ctx, g); err != nil {
 		return err
 	}
-	return g.tieLifeline()
+	if err := g.tieLifeline(); err != nil {
+		return err
+	}
+	return c.capture(g)
+}
+
+// capture makes the pipes that the child prints to.
+func (c *Child) capture(g *gift) error {
+	for i := range g.out {
+		if g.out[i] != nil { // it carries frames
+			continue
+		}
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		g.out[i] = w
+		g.prints = append(g.prints, &printed{r: r, lines: c.out.stream(i == 1)})
+	}
+	return nil
 }
 
 // handOver makes the connection, or what leads to it.
@@ -169,7 +190,7 @@ func (g *gift) pipes() error {
 	if g.stdin, p.w, err = os.Pipe(); err != nil {
 		return err
 	}
-	p.r, p.theirs, err = os.Pipe()
+	p.r, g.out[0], err = os.Pipe()
 	return err
 }
 
@@ -189,14 +210,10 @@ func (g *gift) tieLifeline() error {
 
 // given closes what is the child's: it has it, or will never have it.
 func (g *gift) given() {
-	for _, f := range g.files {
-		f.Close()
-	}
-	if g.stdin != nil {
-		g.stdin.Close()
-	}
-	if g.pipe != nil && g.pipe.theirs != nil {
-		g.pipe.theirs.Close()
+	for _, f := range append(g.files, g.stdin, g.out[0], g.out[1]) {
+		if f != nil {
+			f.Close()
+		}
 	}
 }
 

@@ -5,9 +5,12 @@ package supervise
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
+	"time"
 )
 
 // output gets what a child prints on both streams.
@@ -92,3 +95,46 @@ func (l *lines) end() {
 		l.flush(false)
 	}
 }
+
+const (
+	// holdUp is how long is waited for more of what a child has printed or sent, after it
+	// and its group have ended, while somebody out of reach holds the pipe open.
+	holdUp = 200 * time.Millisecond
+	// maxLate is how much of that is still taken, in bytes: a pipe holds less.
+	maxLate = 1 << 20
+)
+
+// printed is our end of a pipe that a child prints to.
+type printed struct {
+	r     *os.File
+	lines *lines
+}
+
+// read tells lines until the pipe ends. After exited was closed, which wake tells, it takes what
+// is there, and waits no longer than holdUp for more. It closes the pipe.
+func (p *printed) read(exited <-chan struct{}) {
+	defer p.r.Close()
+	defer p.lines.end()
+	buf := make([]byte, 32<<10)
+	late, waits := 0, 0
+	for late < maxLate && waits < 2 {
+		over := isClosed(exited)
+		if over {
+			_ = p.r.SetReadDeadline(time.Now().Add(holdUp)) // or the pipe ends with its last holder
+		}
+		n, err := p.r.Read(buf)
+		_, _ = p.lines.Write(buf[:n])
+		switch {
+		case over && errors.Is(err, os.ErrDeadlineExceeded): // the first may be of wake
+			waits++
+		case errors.Is(err, os.ErrDeadlineExceeded):
+		case err != nil:
+			return
+		case over:
+			late += n
+		}
+	}
+}
+
+// wake has read see that the child has ended.
+func (p *printed) wake() { _ = p.r.SetReadDeadline(time.Unix(1, 0)) }

@@ -12,9 +12,8 @@ import (
 // pipe are our ends of a child's standard input and output. What the child prints before
 // its first frame is no part of the protocol: skip takes it out.
 type pipe struct {
-	r, w   *os.File
-	theirs *os.File // the child's standard output
-	head   []byte   // read too far
+	r, w *os.File
+	head []byte // read too far
 }
 
 // preface is what every conversation begins with: the length of the first frame, and the

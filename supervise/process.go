@@ -3,17 +3,11 @@
 package supervise
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"runtime"
 	"sync"
-	"time"
 )
-
-// holdUp is how long what was printed is still read after the process and its group have
-// ended, while somebody outside of the group holds the pipe open.
-const holdUp = 200 * time.Millisecond
 
 // process is a running program and the group that it leads.
 //
@@ -31,13 +25,12 @@ type process struct {
 	over  bool // the group may be somebody else's
 
 	exited chan struct{} // closed first
-	ended  chan struct{} // closed when all that it printed was read
+	ended  chan struct{} // closed when it was waited for, and the keeper, too
 	err    error         // of Wait; valid after ended
 }
 
 // start runs a program in a group of its own.
 func start(cmd *exec.Cmd, keeper []string, linger bool) (*process, error) {
-	cmd.WaitDelay = holdUp
 	p := &process{cmd: cmd, exited: make(chan struct{}), ended: make(chan struct{})}
 	leader := 0
 	if len(keeper) > 0 && runtime.GOOS != "windows" { // a job needs none
@@ -85,9 +78,6 @@ func (p *process) run(started chan<- error) {
 		close(p.exited)
 	}
 	p.err = p.cmd.Wait()
-	if errors.Is(p.err, exec.ErrWaitDelay) { // it ended well
-		p.err = nil
-	}
 	if !seen {
 		p.finish()
 		close(p.exited)

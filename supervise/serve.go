@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/transport/shm"
 	"github.com/plexus-ipc/plexus/transport/socket"
 	"github.com/plexus-ipc/plexus/transport/stdio"
 )
@@ -18,6 +19,9 @@ const maxHandshakes = 16
 // serve starts what the child needs on this side.
 func (c *Child) serve() {
 	g := c.gift
+	for _, p := range g.prints {
+		c.prints.Go(func() { p.read(c.proc.exited) })
+	}
 	if g.life != nil {
 		c.wg.Go(func() { c.listen(g.life) })
 	}
@@ -40,7 +44,7 @@ func (c *Child) welcomeSocket(nc net.Conn) {
 	}
 	conn, err := socket.Adopt(nc, "")
 	if err == nil {
-		c.welcome(conn, true)
+		c.welcome(shm.New(socket.Unix(), nil).Adopt(conn), true)
 	}
 }
 

@@ -75,6 +75,10 @@ func New(base transport.Transport, opts *Options) *Transport {
 // Schemes implements transport.Transport.
 func (t *Transport) Schemes() []string { return []string{"shm"} }
 
+// Adopt returns a Conn over c, a Conn of the base that was made in another way, that offers
+// an upgrade, too; or c itself where none can be made. c belongs to it from now on.
+func (t *Transport) Adopt(c transport.Conn) transport.Conn { return t.wrap(c, "") }
+
 // Dial implements transport.Transport: it connects to the unix socket at the path of ep,
 // whatever listens there. The Conn offers an upgrade if it can be made. Where this system
 // has no memory to share the error is errors.ErrUnsupported.
