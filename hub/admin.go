@@ -88,7 +88,11 @@ func (m *Member) kick(in operation.Eviction) (out operation.Empty, err error) {
 		return out, m.hub.kick(m.id, in.Member, in.Reason)
 	}
 	cause := &status.Error{Code: status.Evicted, Message: guard.Eviction(m.id, in.Reason)}
-	err = m.change(cause, func(d *directory.Directory[*Member], _ time.Time) ([]change, error) {
+	var after aftermath
+	err = m.change(cause, func(d *directory.Directory[*Member], now time.Time) ([]change, error) {
+		if err := m.hub.mayLocked(in.Channel, m); err != nil { // an administrator may end the session instead
+			return nil, err
+		}
 		whom := m.hub.members[in.Member]
 		if whom == nil {
 			return nil, status.Errorf(status.NotFound, "there is no member %q", in.Member)
@@ -97,8 +101,13 @@ func (m *Member) kick(in operation.Eviction) (out operation.Empty, err error) {
 			cause.Message = guard.Removal(m.id, in.Reason) // nobody has seen it yet
 			return d.Leave(in.Channel, whom, cause.Message)
 		}
-		return d.Kick(in.Channel, m, whom, cause.Message)
+		changes, err := d.Kick(in.Channel, m, whom, cause.Message)
+		if err == nil {
+			m.hub.lockOutLocked(in.Channel, whom, cause.Message, now, &after)
+		}
+		return changes, err
 	})
+	after.run()
 	if err == nil {
 		m.hub.postEviction(in.Channel, in.Member, m.id, cause.Message)
 	}

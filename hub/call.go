@@ -45,6 +45,7 @@ func (o *offer) valid() bool {
 // caller is a member's route to a method.
 type caller struct {
 	deaf
+	pass  pass
 	bind  wire.Bind
 	offer atomic.Pointer[offer]
 }
@@ -55,6 +56,10 @@ func (r *caller) InPlace() bool { return true }
 
 // Call implements session.Target.
 func (r *caller) Call(c *session.Call) {
+	if err := r.pass.check(r.m, r.bind.Channel); err != nil {
+		c.Fail(err)
+		return
+	}
 	o := r.offer.Load()
 	if o == nil || !o.valid() {
 		var err error
@@ -90,7 +95,7 @@ func (r *caller) Call(c *session.Call) {
 	if c.Shape() == wire.Unary {
 		r.m.unary(c, o)
 	} else {
-		r.m.stream(c, o)
+		r.m.stream(c, o, &r.pass)
 	}
 }
 

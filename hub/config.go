@@ -116,6 +116,10 @@ type Config struct {
 	// topic. Its zero value looks into none.
 	Schemas schema.Rules
 
+	// Passwords are those of channels that nobody but this configuration sets, by channel.
+	// New keeps verifiers of them only; each takes some hundredths of a second.
+	Passwords map[string]string
+
 	// AllowStop lets members end the hub by the operation Stop, which calls OnStop.
 	AllowStop bool
 	// OnStop is called on a goroutine of its own, at most once, with the time that what is

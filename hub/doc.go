@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// package size: members, channels and routes share one table under one lock; what is pure is elsewhere.
+
 // Package hub routes messages between members. A Hub is a value: a daemon serves one on
 // many listeners, a program embeds one and joins it over transport/mem like everybody
 // else. It imports no transport, server or codec: it is given sessions, and looks
@@ -26,6 +28,7 @@
 //	admin.go      what administrators do             group.go      who of a group gets a call
 //	request.go    calls that wait, or are sent again gather.go     calls that go to everybody
 //	letter.go     how they are sent
+//	lock.go       passwords of channels
 //
 // The pure parts are packages: directory (who is there), balance (who gets it), guard (may he),
 // deadletter (what if not), schema (is it well formed), quota (how much of it), retain (what

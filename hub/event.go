@@ -100,6 +100,7 @@ func (e *emitter) resume() {
 // eventRoute is a member's route for events to one: the provider of the name, or a target.
 type eventRoute struct {
 	noCalls
+	pass pass
 	m    *Member
 	bind wire.Bind
 	to   atomic.Pointer[receiver]
@@ -120,6 +121,9 @@ func (m *Member) bindEvent(b wire.Bind) (session.Target, error) {
 }
 
 func (r *eventRoute) receiver() (*receiver, error) {
+	if err := r.pass.check(r.m, r.bind.Channel); err != nil {
+		return nil, err
+	}
 	if to := r.to.Load(); to != nil && to.o.valid() {
 		return to, nil
 	}
@@ -143,7 +147,7 @@ func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
 	events := &r.m.hub.count.events
 	to, err := r.receiver()
 	if err != nil {
-		events.Drop(deadletter.Nobody)
+		events.Drop(unheard(err))
 		s.Revoke(r, status.Convert(err))
 		r.m.fault(operation.FaultOrphan, r.bind, err)
 		return
@@ -166,6 +170,7 @@ func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
 // broadcastRoute is a member's route for events to all others of a channel.
 type broadcastRoute struct {
 	noCalls
+	pass pass
 	m    *Member
 	bind wire.Bind
 	to   atomic.Pointer[crowd]
@@ -188,6 +193,9 @@ func (m *Member) bindBroadcast(b wire.Bind) (session.Target, error) {
 }
 
 func (r *broadcastRoute) crowd() (*crowd, error) {
+	if err := r.pass.check(r.m, r.bind.Channel); err != nil {
+		return nil, err
+	}
 	if c := r.to.Load(); c != nil && c.room.seats.Load() == c.seen {
 		return c, nil
 	}
@@ -208,7 +216,7 @@ func (r *broadcastRoute) crowd() (*crowd, error) {
 func (r *broadcastRoute) Receive(s *session.Session, f *session.Frame) {
 	c, err := r.crowd()
 	if err != nil {
-		r.m.hub.count.events.Drop(deadletter.Nobody)
+		r.m.hub.count.events.Drop(unheard(err))
 		s.Revoke(r, status.Convert(err))
 		r.m.fault(operation.FaultOrphan, r.bind, err)
 		return

@@ -327,6 +327,9 @@ func (m *Member) explore(in operation.Query) (operation.Exploration, error) {
 	h := m.hub
 	h.mu.RLock()
 	defer h.mu.RUnlock()
+	if err := h.mayLocked(in.Channel, m); err != nil {
+		return operation.Exploration{}, err
+	}
 	out, err := h.dir.Explore(in)
 	for i := range out.Methods {
 		x := &out.Methods[i]

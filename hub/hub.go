@@ -30,6 +30,7 @@ type Hub struct {
 	awaited atomic.Int64   // receivers that have still to acknowledge a publication
 	slow    sync.WaitGroup // of requests that wait for room in a provider's outbox
 	board   *bulletin.Board
+	locks   locks
 
 	mu      sync.RWMutex
 	closing *status.Error
@@ -46,8 +47,9 @@ type Hub struct {
 // place is where a method or topic is.
 type place struct{ channel, name string }
 
-// New returns a Hub. An unknown OwnerPolicy or ErrorPolicy, or Schemas whose policy is unknown
-// or lacks its Validator, is an error of the program: it panics.
+// New returns a Hub. An unknown OwnerPolicy or ErrorPolicy, a name or password in Passwords
+// that cannot be one, or Schemas whose policy is unknown or lacks its Validator, is an error
+// of the program: it panics.
 func New(cfg Config) *Hub {
 	cfg = cfg.withDefaults()
 	if cfg.OwnerPolicy != Terminate && cfg.OwnerPolicy != Promote {
@@ -61,7 +63,7 @@ func New(cfg Config) *Hub {
 	}
 	board := bulletin.New(cfg.Now)
 	cfg.Log = board.Log(cfg.Log, slog.LevelDebug)
-	return &Hub{
+	h := &Hub{
 		cfg: cfg, began: cfg.Now(), board: board,
 		dir: directory.New[*Member](directory.Rules{
 			Promote: cfg.OwnerPolicy == Promote, Channels: cfg.MaxChannels, Members: cfg.MaxMembersPerChannel,
@@ -71,6 +73,10 @@ func New(cfg Config) *Hub {
 		members: make(map[string]*Member), users: make(map[string]*user), offers: make(map[place]*offer),
 		topics: make(map[place]*topic), rooms: make(map[string]*room),
 	}
+	h.locks.preset(cfg.Passwords)
+	h.cfg.Passwords = nil
+	h.dir.Judge(h.judge)
+	return h
 }
 
 // ID returns the hub's id.

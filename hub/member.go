@@ -25,10 +25,13 @@ type Member struct {
 	ended      bool
 	feeds      map[*feed]struct{}
 	publishers map[place]*publisher
+	keys       keyring
 
 	mu       sync.Mutex
 	links    []*link // by the slot of the member's call ids
 	emitters map[wire.Bind]*emitter
+	relays   map[*relay]struct{} // of the calls of this member that have streams
+	hubNonce []byte              // nil until a channel is to be unlocked
 }
 
 func newMember(h *Hub, s *session.Session, u *user) *Member {

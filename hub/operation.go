@@ -44,7 +44,8 @@ var operations = map[string]func(*Member, *session.Call){
 	operation.Declare: answer((*Member).declare), operation.Retract: answer((*Member).retract),
 	operation.Subscribe: (*Member).subscribe, operation.Watch: (*Member).watch,
 	operation.Members: answer((*Member).list), operation.Kick: answer((*Member).kick),
-	operation.Channels: look((*directory.Directory[*Member]).List), operation.Explore: answer((*Member).explore),
+	operation.Channels: answer((*Member).channels), operation.Explore: answer((*Member).explore),
+	operation.Unlock: answer((*Member).unlock), operation.Password: answer((*Member).protect),
 	operation.Status: answer(func(m *Member, _ operation.Empty) (operation.HubStatus, error) { return m.hub.Status(), nil }),
 	operation.Stop:   answer((*Member).stopHub), operation.Tell: answer((*Member).tell),
 	operation.Stats: answer(func(m *Member, _ operation.Empty) (operation.HubStats, error) { return m.hub.Stats(), nil }),
@@ -65,15 +66,6 @@ func answer[In, Out any](f func(m *Member, in In) (Out, error)) func(*Member, *s
 		}
 		c.Reply(session.Message{Codec: codecJSON, Payload: encode(out)}) // a list that is too long fails the call
 	}
-}
-
-// look is answer for what stands in the directory.
-func look[In, Out any](f func(d *directory.Directory[*Member], in In) (Out, error)) func(*Member, *session.Call) {
-	return answer(func(m *Member, in In) (Out, error) {
-		m.hub.mu.RLock()
-		defer m.hub.mu.RUnlock()
-		return f(m.hub.dir, in)
-	})
 }
 
 // decode reads the request of an operation, which a peer has made.
@@ -174,6 +166,9 @@ func (m *Member) list(in operation.Place) (out operation.MemberList, err error) 
 	out = operation.MemberList{Channel: in.Channel, Members: []operation.Member{}}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
+	if err := h.mayLocked(in.Channel, m); err != nil {
+		return out, err
+	}
 	now := h.cfg.Now()
 	if in.Channel == "" {
 		for _, o := range h.members {

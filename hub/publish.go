@@ -46,6 +46,7 @@ type listener struct {
 // publisher is a member's route to a topic: there is one for each, however often the
 // member binds it.
 type publisher struct {
+	pass  pass
 	m     *Member
 	topic *topic
 }
@@ -55,6 +56,9 @@ func (m *Member) bindTopic(b wire.Bind) (session.Target, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := m.aliveLocked(); err != nil {
+		return nil, err
+	}
+	if err := h.mayLocked(b.Channel, m); err != nil {
 		return nil, err
 	}
 	if err := h.dir.MayPublish(b.Channel, b.Name, m); err != nil {
@@ -75,7 +79,7 @@ func (m *Member) bindTopic(b wire.Bind) (session.Target, error) {
 
 // Receive implements session.Target.
 func (p *publisher) Receive(s *session.Session, f *session.Frame) {
-	if t := p.topic; !t.gone.Load() {
+	if t := p.topic; !t.gone.Load() && p.pass.check(p.m, t.at.channel) == nil { // who may not, learns nothing of the schema
 		if err := p.m.misfit(t.checks.Load().Publication(f.Codec, f.Payload)); err != nil {
 			p.m.hub.count.published.Add(1)
 			p.m.hub.count.publications.Drop(deadletter.Malformed)
@@ -106,6 +110,11 @@ func (p *publisher) deliver(by flusher, m *outlet.Parcel, n int) {
 	if t.gone.Load() {
 		h.count.publications.DropMany(deadletter.Undeclared, n) // the publisher is told by the revocation
 		p.m.fault(operation.FaultUndeclared, t.bind(), errUndeclared)
+		return
+	}
+	if err := p.pass.check(p.m, t.at.channel); err != nil {
+		h.count.publications.DropMany(deadletter.Locked, n)
+		p.m.s.Revoke(p, status.Convert(err))
 		return
 	}
 	h.count.published.Add(uint64(n))

@@ -78,6 +78,12 @@ func (m *Member) request(c *session.Call, p *pool, k balance.Key, o *offer) {
 		q.release()
 		return
 	}
+	if r, ok := q.leg.(*relay); ok && !r.register(new(pass)) {
+		o.unused()
+		q.release()
+		c.FlushAfter(m.s)
+		return
+	}
 	if o == nil {
 		q.settle(c)
 	} else if q.launch(o, c) {

@@ -31,6 +31,8 @@ type relay struct {
 	o   atomic.Pointer[offer] // while the call waits for a provider, its pool's
 	req *request              // nil mostly
 
+	channel string
+
 	mu        sync.Mutex
 	callee    uint32 // at the provider
 	running   bool   // callee is known
@@ -53,7 +55,7 @@ type final struct {
 
 // newRelay returns the relay of a call that has no provider yet.
 func newRelay(m *Member, c *session.Call) *relay {
-	r := &relay{m: m, id: c.ID}
+	r := &relay{m: m, id: c.ID, channel: c.Route().Channel}
 	r.up.Granted, r.down.Limit = m.s.StreamWindows()
 	r.up.Ended = c.Flags&wire.FlagEnd != 0
 	return r
@@ -67,11 +69,16 @@ func (r *relay) goesTo(o *offer) {
 }
 
 // stream passes a call with streams on.
-func (m *Member) stream(c *session.Call, o *offer) {
+func (m *Member) stream(c *session.Call, o *offer, p *pass) {
 	r := newRelay(m, c)
 	r.goesTo(o)
 	if !c.Detach(callerEnd{r}) {
 		o.unused()
+		return
+	}
+	if !r.register(p) {
+		o.unused()
+		c.FlushAfter(m.s)
 		return
 	}
 	msg := c.Message()
@@ -285,6 +292,7 @@ func (r *relay) finishLocked(end *final) {
 		return
 	}
 	r.over, r.final = true, nil
+	r.forgetLocked()
 	r.up.Queue, r.down.Queue = nil, nil
 	if end.err != nil {
 		r.m.s.Refuse(r.id, r.m.hub.count.fail(end.err))

@@ -55,6 +55,7 @@ type aftermath struct {
 	revoked []revocation
 	watched map[*feed]struct{}
 	pumped  []*pool
+	cut     []cutting
 }
 
 type ending struct {
@@ -81,6 +82,9 @@ func (a *aftermath) run() {
 	}
 	for _, p := range a.pumped {
 		p.pump(nil)
+	}
+	for _, c := range a.cut {
+		c.r.cut(c.reason)
 	}
 }
 
@@ -144,6 +148,7 @@ func (h *Hub) followLocked(c *change, at place, cause *status.Error, after *afte
 			h.removeFeedLocked(f, cause, after)
 		}
 		h.tidyLocked(c.Channel)
+		h.forgetLockLocked(c.Channel)
 	}
 }
 
@@ -181,6 +186,9 @@ func (h *Hub) tellLocked(n *operation.Notice, after *aftermath) {
 			continue
 		}
 		for f := range r.watches {
+			if h.mayLocked(n.Channel, f.m) != nil {
+				continue
+			}
 			if m == nil {
 				p := outlet.Of(bodyOf(n))
 				m = &p
@@ -235,6 +243,9 @@ func (r *room) feeds(of *Member, watches bool) []*feed {
 // many values that they kept it begins with.
 func (h *Hub) addFeedLocked(f *feed, after *aftermath) (topics, replayed int, err error) {
 	if err := f.m.aliveLocked(); err != nil {
+		return 0, 0, err
+	}
+	if err := h.mayLocked(f.channel, f.m); err != nil {
 		return 0, 0, err
 	}
 	if err := f.m.mayLocked(quota.Subscriptions, h.cfg.MaxSubscriptionsPerMember, h.cfg.PerUser.Subscriptions); err != nil {

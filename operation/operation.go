@@ -30,6 +30,8 @@ const (
 	Channels  = "channels"  // Empty -> ChannelList
 	Kick      = "kick"      // Eviction -> Empty: the owner, or an administrator, removes a member
 	Tell      = "tell"      // Message -> Empty: an administrator writes to any session
+	Unlock    = "unlock"    // Unlocking -> Unlocked: give the password of a channel; twice, see there
+	Password  = "password"  // Protection -> Empty: the owner sets, changes or removes it
 	Stats     = "stats"     // Empty -> HubStats
 	Status    = "status"    // Empty -> HubStatus
 	Stop      = "stop"      // StopRequest -> Empty: end the hub; only where it is allowed

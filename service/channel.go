@@ -297,7 +297,7 @@ func (c *Channel) Explore(ctx context.Context, name string) (operation.Explorati
 // register tells a hub what was entered into the table, and every hub that follows. A
 // direct peer asks the table.
 func (c *Channel) register(ctx context.Context, remove func(), title, do string, what any, undo string, which any) (*Registration, error) {
-	e := &Entry{what: title, channel: c.name, lost: func(error) { remove() }}
+	e := &Entry{what: title, channel: c.name, enters: true, lost: func(error) { remove() }}
 	e.do = func(ctx context.Context, s *session.Session) error {
 		if hubAt(s) {
 			return operate(ctx, s, do, what, nil)
@@ -387,7 +387,7 @@ func openOperation(ctx context.Context, s *session.Session, op string, request a
 // broadcasts and is listed. Offering a method or declaring a topic joins, too.
 func (c *Channel) Join(ctx context.Context) (operation.Joined, error) {
 	var j operation.Joined
-	e := &Entry{what: "membership of " + c.name, channel: c.name}
+	e := &Entry{what: "membership of " + c.name, channel: c.name, enters: true}
 	e.do = func(ctx context.Context, s *session.Session) error {
 		return operate(ctx, s, operation.Join, operation.Place{Channel: c.name}, &j)
 	}

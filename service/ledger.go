@@ -28,6 +28,7 @@ type Ledger struct {
 type Entry struct {
 	what    string                                              // for people: "method sums/add"
 	channel string                                              // of what a member of a channel has there
+	enters  bool                                                // it joins the channel, or makes it
 	do      func(ctx context.Context, s *session.Session) error // does it once more
 	lost    func(error)                                         // it was refused; nil if nobody is to be told
 
@@ -130,7 +131,7 @@ type keeper interface {
 
 // ledgerOf returns the Ledger of a Source, nil if it has none.
 func ledgerOf(s Source) *Ledger {
-	if k, ok := s.(keeper); ok {
+	if k, ok := plain(s).(keeper); ok {
 		return k.Ledger()
 	}
 	return nil
@@ -139,9 +140,18 @@ func ledgerOf(s Source) *Ledger {
 // begin does something on the session of a source, and enters it to be done on those that
 // follow.
 func begin(ctx context.Context, source Source, e *Entry) error {
-	s, err := source.Session(ctx)
+	s, err := plain(source).Session(ctx)
 	if err != nil {
 		return err
+	}
+	if k, ok := source.(*keyed); ok {
+		do := e.do
+		e.do = func(ctx context.Context, s *session.Session) error {
+			if err := k.opened(ctx, s, e.enters); err != nil {
+				return err
+			}
+			return do(ctx, s)
+		}
 	}
 	if err := e.do(ctx, s); err != nil {
 		return err
@@ -163,7 +173,7 @@ func begin(ctx context.Context, source Source, e *Entry) error {
 // been followed by another before e was entered.
 func (l *Ledger) keepUp(ctx context.Context, source Source, e *Entry, s *session.Session) error {
 	for {
-		now, err := source.Session(ctx)
+		now, err := plain(source).Session(ctx)
 		if err != nil {
 			return err
 		}

@@ -181,7 +181,7 @@ func (s *Subscription) resume(ctx context.Context, x *session.Stream, err error)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
-	if err := s.source.(keeper).After(ctx, x.Session()); err != nil {
+	if err := plain(s.source).(keeper).After(ctx, x.Session()); err != nil {
 		if s.isClosed() {
 			return io.EOF
 		}

@@ -75,9 +75,11 @@ type handshake struct {
 	theirs   wire.Hello
 	rawMine  []byte
 	rawPeer  []byte
-	id       string
-	identity auth.Identity
-	last     *wire.Auth // the accepting side's last word, held back; nil if it was sent
+
+	transcript [32]byte
+	id         string
+	identity   auth.Identity
+	last       *wire.Auth // the accepting side's last word, held back; nil if it was sent
 }
 
 func (h *handshake) run(ctx context.Context) error {
@@ -267,10 +269,8 @@ func (h *handshake) binding() (auth.Binding, error) {
 		sum.Write([]byte{byte(len(part)), byte(len(part) >> 8), byte(len(part) >> 16), byte(len(part) >> 24)})
 		sum.Write(part)
 	}
-	var b auth.Binding
-	sum.Sum(b.Transcript[:0])
-	b.Peer = h.peer()
-	return b, nil
+	h.transcript = [32]byte(sum.Sum(nil))
+	return auth.Binding{Transcript: h.transcript, Peer: h.peer()}, nil
 }
 
 func (h *handshake) sendAuth(a *wire.Auth) error {
@@ -463,7 +463,7 @@ func (h *handshake) start() *Session {
 	if c, ok := h.conn.(transport.Crowder); ok {
 		c.Crowd(s.crowded)
 	}
-	s.peer = h.describePeer()
+	s.peer, s.transcript = h.describePeer(), h.transcript
 	s.id = h.id
 	if !h.dialled {
 		s.peer.ID, s.id = h.id, h.cfg.ID

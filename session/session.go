@@ -59,6 +59,8 @@ type Session struct {
 	began     time.Time
 	hardLimit int
 
+	transcript [32]byte
+
 	out    outbox
 	routes routes // guarded by out.mu
 	calls  calls
@@ -392,3 +394,8 @@ func parseStatus(p []byte) *status.Error {
 	}
 	return e
 }
+
+// Transcript returns the hash over both HELLOs and the channel binding that the proofs of the
+// handshake were made over. Both ends of a connection have the same, no other connection
+// has it: proofs of something else can be bound to the connection by it, too.
+func (s *Session) Transcript() [32]byte { return s.transcript }

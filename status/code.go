@@ -45,6 +45,7 @@ const (
 	Terminated         Code = 26 // the channel ended with its owner
 	FailedPrecondition Code = 27 // not possible in the present state
 	DataLoss           Code = 28 // messages were lost and cannot be had again
+	Locked             Code = 29 // the channel has a password, and this session has not given it (safe)
 )
 
 var names = [...]string{
@@ -56,6 +57,7 @@ var names = [...]string{
 	Busy: "busy", Internal: "internal", Failed: "failed", Closed: "closed", LimitExceeded: "limit_exceeded",
 	Unsupported: "unsupported", WrongShape: "wrong_shape", Evicted: "evicted", Terminated: "terminated",
 	FailedPrecondition: "failed_precondition", DataLoss: "data_loss",
+	Locked: "locked",
 }
 
 // Count is the number of codes; all of them are below it.
@@ -90,7 +92,7 @@ func (c *Code) UnmarshalText(text []byte) error {
 // effect, unless the error itself says otherwise.
 func (c Code) RetrySafe() bool {
 	switch c {
-	case NoProvider, UnknownMethod, Unavailable, Overloaded, Busy, WrongShape:
+	case NoProvider, UnknownMethod, Unavailable, Overloaded, Busy, WrongShape, Locked:
 		return true
 	}
 	return false
@@ -107,7 +109,7 @@ func (c Code) standard() error {
 		return net.ErrClosed
 	case Unsupported, Unimplemented:
 		return errors.ErrUnsupported
-	case PermissionDenied:
+	case PermissionDenied, Locked:
 		return fs.ErrPermission
 	}
 	return nil

@@ -36,6 +36,7 @@ type Directory[M Member] struct {
 	channels map[string]*Channel[M]
 	places   map[M]map[string]*Channel[M]
 	said     map[M]int // bytes of terms
+	judge    func(channel string, m M, join bool) error
 }
 
 // New returns an empty Directory.
@@ -94,6 +95,9 @@ func (d *Directory[M]) mayJoin(channel string, m M) error {
 	if err := subject.ValidateChannel(channel); err != nil {
 		return status.Errorf(status.InvalidArgument, "%w", err)
 	}
+	if err := d.may(channel, m, true); err != nil {
+		return err
+	}
 	c := d.channels[channel]
 	switch {
 	case c != nil && c.seats[m] != nil:
@@ -135,6 +139,9 @@ func (d *Directory[M]) join(changes []Change[M], channel string, m M, now time.T
 
 // Leave ends a membership and, as Rules say, the channel if m owned it.
 func (d *Directory[M]) Leave(channel string, m M, reason string) ([]Change[M], error) {
+	if err := d.may(channel, m, false); err != nil {
+		return nil, err
+	}
 	c := d.places[m][channel]
 	if c == nil {
 		return nil, notIn(channel, m)
@@ -157,6 +164,9 @@ func (d *Directory[M]) Remove(m M, reason string) []Change[M] {
 
 // Kick has the owner of a channel remove another member.
 func (d *Directory[M]) Kick(channel string, by, whom M, reason string) ([]Change[M], error) {
+	if err := d.may(channel, by, false); err != nil {
+		return nil, err
+	}
 	c := d.channels[channel]
 	switch {
 	case c == nil:

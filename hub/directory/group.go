@@ -132,6 +132,9 @@ func (x *method[M]) takes(what string, t *Terms, m M) error {
 
 // Withdraw ends what Provide began.
 func (d *Directory[M]) Withdraw(channel, name string, m M) ([]Change[M], error) {
+	if err := d.may(channel, m, false); err != nil {
+		return nil, err
+	}
 	c := d.places[m][channel]
 	if c == nil {
 		return nil, notIn(channel, m)

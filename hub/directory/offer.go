@@ -173,6 +173,9 @@ func (d *Directory[M]) mayDeclare(c *Channel[M], name string, shared bool, terms
 
 // Retract ends what Declare began.
 func (d *Directory[M]) Retract(channel, name string, m M) ([]Change[M], error) {
+	if err := d.may(channel, m, false); err != nil {
+		return nil, err
+	}
 	c := d.places[m][channel]
 	if c == nil {
 		return nil, notIn(channel, m)
