@@ -42,6 +42,9 @@ type Config struct {
 	// Secret, or the content of SecretFile, must be proved by every client.
 	Secret     []byte
 	SecretFile string
+	// PasswordFiles are the files with the passwords of channels, by channel, beside those in
+	// Hub.Passwords.
+	PasswordFiles map[string]string
 	// Allow says which users may connect over transports that know them; nil: the own one
 	// and root. With it, transports that do not know the user (tcp) admit nobody.
 	Allow *auth.Allow

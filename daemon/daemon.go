@@ -84,6 +84,9 @@ func (d *Daemon) build(secret []byte) (err error) {
 	}
 	h := d.cfg.Hub
 	h.Log, h.Endpoints = d.log, d.Endpoints
+	if h.Passwords, err = d.cfg.passwords(d.log); err != nil {
+		return err
+	}
 	h.OnStop = func(drain time.Duration) { d.Stop(drain) }
 	if h.Schemas == (schema.Rules{}) {
 		h.Schemas = schema.Rules{Policy: schema.Policy(d.cfg.Validate), Validator: validate.New(cbor.New(nil), msgpack.New(nil))}

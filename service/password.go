@@ -192,6 +192,21 @@ func (k *keyed) derive(a *operation.Unlocked) (scram.Keys, error) {
 	return keys, err
 }
 
+// Enter makes sure that the password of the handle opens the channel, or becomes that of a
+// channel that is new, which this side then owns. Join, Offer and Declare do so by themselves. On
+// a handle without a password it does nothing.
+func (c *Channel) Enter(ctx context.Context) error {
+	k, ok := c.source.(*keyed)
+	if !ok {
+		return nil
+	}
+	s, err := k.inner.Session(ctx)
+	if err != nil {
+		return err
+	}
+	return k.opened(ctx, s, true)
+}
+
 // RetryAfter returns how long an error asks to wait before the next try, 0 if it does not.
 func RetryAfter(err error) time.Duration {
 	e := status.Convert(err)

@@ -29,6 +29,7 @@ type app struct {
 	address, secretFile, id string
 	reconnect               bool
 	connected               atomic.Bool // has been, with reconnect
+	passwordFile            string
 	output, logLevel        string
 	logFormat               string
 	timeout                 time.Duration

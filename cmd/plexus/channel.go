@@ -34,6 +34,9 @@ func membership(ctx context.Context, c *plexus.Client, ch *plexus.Channel) (*mem
 	}
 	m := &member{id: c.ID(), ended: make(chan error, 1), stop: func() {}}
 	if ch.Name() != "" && ch.Name() != operation.Channel {
+		if err := ch.Enter(ctx); err != nil {
+			return nil, err
+		}
 		notices, err := ch.Watch(ctx)
 		if err == nil {
 			again, stop := context.WithCancel(context.Background())

@@ -98,7 +98,10 @@ func (a *app) at(ctx context.Context, channel string, f func(c *plexus.Client, c
 	if err != nil {
 		return err
 	}
-	err = f(c, c.Channel(channel))
+	ch, err := a.unlocking(c.Channel(channel))
+	if err == nil {
+		err = f(c, ch)
+	}
 	if cerr := c.Close(); err == nil {
 		err = cerr
 	}

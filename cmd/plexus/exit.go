@@ -44,7 +44,7 @@ func exitTable() []exitRow {
 		{exitUsage, "wrong command line, value, name, address or file: nothing was sent", nil},
 		{exitNobody, "nobody there: no hub, no provider, no such method; a retry is safe", []status.Code{status.Unavailable, status.NoProvider, status.UnknownMethod}},
 		{exitTime, "the time was up (--timeout)", []status.Code{status.DeadlineExceeded}},
-		{exitDenied, "not allowed: secret, user, owner", []status.Code{status.PermissionDenied, status.Unauthenticated, status.NotOwner}},
+		{exitDenied, "not allowed: secret, password, user, owner", []status.Code{status.PermissionDenied, status.Locked, status.Unauthenticated, status.NotOwner}},
 		{exitRefused, "refused: the other side is there and says no, or cannot", []status.Code{
 			status.InvalidArgument, status.Overloaded, status.TooLarge, status.AlreadyExists, status.NotFound, status.Undeclared,
 			status.Unimplemented, status.Protocol, status.Busy, status.LimitExceeded, status.Unsupported, status.WrongShape,

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,7 @@ func (a *app) explore() *cobra.Command {
 					return usage(err)
 				}
 			}
-			return a.at(ctx, "", func(_ *plexus.Client, ch *plexus.Channel) error {
+			return a.at(ctx, strings.Join(args, ""), func(_ *plexus.Client, ch *plexus.Channel) error {
 				x, err := offers.Explore(ctx, ch, args)
 				if err != nil {
 					return err

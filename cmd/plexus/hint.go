@@ -55,7 +55,12 @@ func (a *app) hint(e *status.Error) string {
 	case status.UnknownMethod:
 		return "write channel/method if the method is in a channel of a hub"
 	case status.Unauthenticated:
+		if e.Remote && strings.Contains(e.Message, "password") {
+			return "check that --password-file or PLEXUS_PASSWORD is the channel's password"
+		}
 		return a.secretHint()
+	case status.Locked:
+		return "give the channel's password with --password-file or PLEXUS_PASSWORD"
 	case status.PermissionDenied:
 		return a.deniedHint(e)
 	case status.DeadlineExceeded:

@@ -37,7 +37,7 @@ func (a *app) members() *cobra.Command {
 				}
 				place.Channel = args[0]
 			}
-			return a.at(ctx, "", func(_ *plexus.Client, ch *plexus.Channel) error {
+			return a.at(ctx, place.Channel, func(_ *plexus.Client, ch *plexus.Channel) error {
 				var list operation.MemberList
 				if err := ch.Operate(ctx, operation.Members, place, &list); err != nil {
 					return err

@@ -92,6 +92,7 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 	f.StringVarP(&a.address, "address", "a", "", `where the hub or server is (default: $PLEXUS_ADDRESS, else "plexus")`)
 	f.BoolVar(&a.reconnect, "reconnect", false, "when the connection is lost, make it anew, and with it what was subscribed to and provided")
 	f.StringVar(&a.secretFile, "secret-file", "", "file with the secret shared with the hub (default: $PLEXUS_SECRET is the secret itself)")
+	f.StringVar(&a.passwordFile, "password-file", "", "file with the password of the channel (default: $PLEXUS_PASSWORD is the password itself)")
 	f.StringVar(&a.id, "id", "", "the id to be known by (default: one is chosen)")
 	f.DurationVar(&a.timeout, "timeout", 0, "give up after this time, 0 for never (default: 30s for what asks and answers, else never)")
 	f.StringVarP(&a.output, "output", "o", outputText, "text or json; json also makes errors JSON, on stderr")

@@ -64,7 +64,7 @@ func named(ts *testscript.TestScript, args []string, n int) *process {
 
 func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	env := []string{"PATH=" + ts.Getenv("PATH"), "TMPDIR=" + ts.Getenv("TMPDIR"), "HOME=" + ts.Getenv("HOME")}
-	for _, name := range []string{"XDG_RUNTIME_DIR", "PLEXUS_ADDRESS", "PLEXUS_SECRET", "GOCOVERDIR", "GORACE"} {
+	for _, name := range []string{"XDG_RUNTIME_DIR", "PLEXUS_ADDRESS", "PLEXUS_SECRET", "PLEXUS_PASSWORD", "GOCOVERDIR", "GORACE"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

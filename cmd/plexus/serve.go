@@ -36,6 +36,10 @@ sending it, and across machines use tls. Without them a warning says who could c
 Channels come into being with their first member, the owner. When the owner leaves, the
 channel ends for all (terminate), or the earliest other member owns it (promote).
 
+With --password a channel has a password from the start, which is in a file or in a
+variable of the environment. Whoever uses the channel gives it with --password-file or
+PLEXUS_PASSWORD; it is never sent, and each side proves to the other that it knows it.
+
 With --validate warn or reject the hub judges every message of a method or topic that
 announces a schema; values of up to 1 MiB can be judged. Without it no payload is looked
 into, and checking is the providers' business.
@@ -50,6 +54,7 @@ type serveFlags struct {
 	cfg                  daemon.Config
 	mode, ownerPolicy    string
 	uids, gids           []int
+	passwords            []string
 	sids                 []string
 	allowSelf, allowRoot bool
 	errors               string
@@ -106,6 +111,7 @@ func (s *serveFlags) addHub(f *pflag.FlagSet) {
 	f.StringVar(&s.errors, "errors", string(hub.Broadcast), "what becomes of failures that no caller waits for: ignore (they are counted), broadcast (and published) or raise (and who caused it is cut off)")
 	f.StringSliceVar(&h.Rights.Administrators, "admin", nil, `who else may remove and write to any client, as in "plexus members": uid:1000, cn:ops, secret`)
 	f.StringSliceVar(&h.Rights.Readers, "reader", nil, "who else may read what the hub publishes on the channel $, * for everybody")
+	f.StringArrayVar(&s.passwords, "password", nil, "password of a channel: channel=FILE or channel=env:NAME, may be repeated; nobody else can set it")
 	f.BoolVar(&h.AllowStop, "allow-stop", false, `let clients end the hub with "plexus stop"`)
 	f.IntVar(&h.DefaultQueue, "queue", hub.DefaultQueue, "messages that may wait for one subscription")
 	f.IntVar(&h.DefaultQueueBytes, "queue-bytes", hub.DefaultQueueBytes, "their bytes")
@@ -175,6 +181,9 @@ func (a *app) daemonConfig(s *serveFlags, log *slog.Logger) (*daemon.Config, err
 	}
 	if c.IdleTimeout == 0 {
 		c.IdleTimeout = -1
+	}
+	if err := a.presets(&c, s.passwords); err != nil {
+		return nil, err
 	}
 	var err error
 	c.Secret, err = a.secret(log)
