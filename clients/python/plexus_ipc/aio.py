@@ -17,6 +17,7 @@ import asyncio
 from typing import Any, Awaitable, Callable, Dict, Generator, Iterable, List, Mapping, Optional, Tuple, Union
 
 from . import endpoint, surface, wire
+from . import password as password_
 from .aiolink import Link, Signal
 from .client import HEARTBEAT, make_config
 from .exchange import Item
@@ -34,6 +35,7 @@ async def connect(
     secret: Secret = None,
     id: str = "",
     metadata: Optional[Mapping[str, str]] = None,
+    passwords: Optional[Mapping[str, str]] = None,
     timeout: Optional[float] = 5.0,
     heartbeat: Optional[float] = None,
     handlers: int = 256,
@@ -50,7 +52,14 @@ async def connect(
     except OSError as e:
         raise StatusError(Code.UNAVAILABLE, "dial %s: %s" % (at, e)) from e
     await link.open(clock)
-    return Client(link)
+    client = Client(link)
+    try:
+        for channel, password in (passwords or {}).items():
+            await client.unlock(channel, password, timeout=clock.left())
+    except BaseException:
+        await client.close()
+        raise
+    return client
 
 
 async def _dial(at: endpoint.Endpoint, make: Callable[[], Link]) -> Link:
@@ -498,6 +507,22 @@ class Client:
 
     async def leave(self, channel: str) -> None:
         await self.operate("leave", {"channel": channel})
+
+    async def unlock(self, channel: str, password: str, *, timeout: Optional[float] = None) -> None:
+        """Gives the password of a channel, which opens it for this session. The password is not
+        sent, and the hub proves that it knows it, too. A wrong one is unauthenticated."""
+        exchange = password_.Exchange(channel, password, self._link.session.transcript)
+        answer = await self.operate("unlock", exchange.first(), timeout=timeout)
+        proof = await asyncio.get_running_loop().run_in_executor(None, exchange.second, answer)
+        exchange.check(await self.operate("unlock", proof, timeout=timeout))
+
+    async def set_password(self, channel: str, password: Optional[str], *, timeout: Optional[float] = None) -> None:
+        """Gives the channel a password, another one, or none. It is for the owner; a channel that
+        does not exist comes into being. All others are removed and may come back with it."""
+        what: Dict[str, Any] = {"channel": channel}
+        if password is not None:
+            what["verifier"] = await asyncio.get_running_loop().run_in_executor(None, password_.verifier, password)
+        await self.operate("password", what, timeout=timeout)
 
     async def members(self, channel: str = "") -> List[Dict[str, Any]]:
         """The members of a channel, "" for all sessions."""

@@ -9,6 +9,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 from . import endpoint, surface, wire
+from . import password as password_
 from .exchange import Exchange, Item
 from .handshake import Config
 from .link import Link
@@ -25,6 +26,7 @@ def connect(
     secret: Secret = None,
     id: str = "",
     metadata: Optional[Mapping[str, str]] = None,
+    passwords: Optional[Mapping[str, str]] = None,
     timeout: Optional[float] = 5.0,
     heartbeat: Optional[float] = None,
     handlers: int = 256,
@@ -33,7 +35,8 @@ def connect(
     """Connects to a hub or another process at unix:///path, unix://@name or tcp://host:port.
 
     secret is shared with the other side, both prove that they know it. id is the wanted
-    member id, "" for one that the other side chooses. timeout bounds the connecting.
+    member id, "" for one that the other side chooses. passwords are those of channels that
+    are opened at once, see Client.unlock. timeout bounds the connecting.
     heartbeat is the silence in seconds after which the peer is pinged, 0 for none.
     handlers is how many calls are served at a time. config tunes what is left.
     """
@@ -42,6 +45,12 @@ def connect(
     clock = Clock(timeout)
     client = Client(Link(at.connect(timeout), c, Offers(), handlers))
     client._link.open(clock.left())
+    try:
+        for channel, password in (passwords or {}).items():
+            client.unlock(channel, password, timeout=clock.left())
+    except BaseException:
+        client.close()
+        raise
     return client
 
 
@@ -539,6 +548,21 @@ class Client:
 
     def leave(self, channel: str) -> None:
         self.operate("leave", {"channel": channel})
+
+    def unlock(self, channel: str, password: str, *, timeout: Optional[float] = None) -> None:
+        """Gives the password of a channel, which opens it for this session. The password is not
+        sent, and the hub proves that it knows it, too. A wrong one is unauthenticated."""
+        exchange = password_.Exchange(channel, password, self._link.session.transcript)
+        answer = self.operate("unlock", exchange.first(), timeout=timeout)
+        exchange.check(self.operate("unlock", exchange.second(answer), timeout=timeout))
+
+    def set_password(self, channel: str, password: Optional[str], *, timeout: Optional[float] = None) -> None:
+        """Gives the channel a password, another one, or none. It is for the owner; a channel that
+        does not exist comes into being. All others are removed and may come back with it."""
+        what: Dict[str, Any] = {"channel": channel}
+        if password is not None:
+            what["verifier"] = password_.verifier(password)
+        self.operate("password", what, timeout=timeout)
 
     def members(self, channel: str = "") -> List[Dict[str, Any]]:
         """The members of a channel, "" for all sessions."""

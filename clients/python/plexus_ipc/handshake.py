@@ -51,6 +51,7 @@ class Handshake:
         self.peer: Dict[str, Any] = {}
         self.id = ""
         self.identity = ""
+        self.transcript = b""
         self.done = False
 
     def begin(self) -> List[bytes]:
@@ -96,7 +97,8 @@ class Handshake:
         limits["routes"] = min(limits["routes"], 1 << 20)
         self.peer = peer
         mechanism = auth.select(auth.mechanisms(self._config.secret), peer["auth"])
-        self._exchange = auth.Exchange(mechanism, self._config.secret, auth.transcript(self._raw, payload))
+        self.transcript = auth.transcript(self._raw, payload)
+        self._exchange = auth.Exchange(mechanism, self._config.secret, self.transcript)
         self._step = "auth"
         return [self._say(mechanism, self._exchange.first())]
 

@@ -120,6 +120,11 @@ class Session:
         return self._handshake.identity
 
     @property
+    def transcript(self) -> bytes:
+        """The hash over both HELLOs, which this connection has and no other."""
+        return self._handshake.transcript
+
+    @property
     def peer(self) -> Dict[str, Any]:
         """The peer's HELLO."""
         return self._handshake.peer
