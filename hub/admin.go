@@ -90,6 +90,9 @@ func (m *Member) kick(in operation.Eviction) (out operation.Empty, err error) {
 	cause := &status.Error{Code: status.Evicted, Message: guard.Eviction(m.id, in.Reason)}
 	var after aftermath
 	err = m.change(cause, func(d *directory.Directory[*Member], now time.Time) ([]change, error) {
+		if err := guard.Named(in.Channel); err != nil {
+			return nil, err
+		}
 		if err := m.hub.mayLocked(in.Channel, m); err != nil { // an administrator may end the session instead
 			return nil, err
 		}

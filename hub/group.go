@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus/hub/balance"
+	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/hub/schema"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
@@ -324,6 +325,9 @@ func (h *Hub) checkLocked(at place, checks *schema.Checks) {
 
 // explore is directory.Explore, with what is going on.
 func (m *Member) explore(in operation.Query) (operation.Exploration, error) {
+	if err := guard.Named(in.Channel); err != nil {
+		return operation.Exploration{}, err
+	}
 	h := m.hub
 	h.mu.RLock()
 	defer h.mu.RUnlock()

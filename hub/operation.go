@@ -162,6 +162,11 @@ func (m *Member) retract(in operation.Topic) (out operation.Empty, err error) {
 }
 
 func (m *Member) list(in operation.Place) (out operation.MemberList, err error) {
+	if in.Channel != "" {
+		if err := guard.Named(in.Channel); err != nil {
+			return out, err
+		}
+	}
 	h := m.hub
 	out = operation.MemberList{Channel: in.Channel, Members: []operation.Member{}}
 	h.mu.RLock()

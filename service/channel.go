@@ -150,13 +150,16 @@ func (h *Handle) Call(ctx context.Context, m session.Message, dst []byte) (sessi
 		return session.Reply{}, err
 	}
 	rep, err := r.Call(ctx, m, dst)
-	if err != nil && h.repeats(ctx, r, &m, err) {
+	if err == nil {
+		return rep, nil
+	}
+	if h.repeats(ctx, r, &m, err) {
 		if r, err = h.at(ctx); err != nil {
 			return session.Reply{}, err
 		}
-		return r.Call(ctx, m, dst)
+		rep, err = r.Call(ctx, m, dst)
 	}
-	return rep, err
+	return rep, locked(h.source, err)
 }
 
 // repeats reports whether a call that has failed with err on r is made once more: where another
@@ -192,7 +195,7 @@ func (h *Handle) Emit(ctx context.Context, m session.Message) error {
 	if err != nil {
 		return err
 	}
-	return r.Emit(ctx, m)
+	return locked(h.source, r.Emit(ctx, m))
 }
 
 // publisher sends to this side's own subscribers if the topic is declared here and the
@@ -215,7 +218,7 @@ func (p *publisher) Emit(ctx context.Context, m session.Message) error {
 	if !at.hub && p.c.table.Declared(b.Channel, b.Name) {
 		return p.c.table.Publish(b.Channel, b.Name, m)
 	}
-	return at.route.Emit(ctx, m)
+	return locked(p.h.source, at.route.Emit(ctx, m))
 }
 
 // hubAt reports whether the other side is a hub.
@@ -223,7 +226,8 @@ func hubAt(s *session.Session) bool { return slices.Contains(s.Peer().Features, 
 
 // Subscribe returns once the subscription is effective.
 func (c *Channel) Subscribe(ctx context.Context, pattern string, o SubscribeOptions) (*Subscription, error) {
-	return subscribe(ctx, c.source, c.name, pattern, o)
+	sub, err := subscribe(ctx, c.source, c.name, pattern, o)
+	return sub, locked(c.source, err)
 }
 
 // Lend returns a Loan of n bytes to fill and to send to the other side: by reference where it
@@ -338,7 +342,7 @@ func (c *Channel) Operate(ctx context.Context, op string, request, answer any) e
 	if err != nil {
 		return err
 	}
-	return operate(ctx, s, op, request, answer)
+	return locked(c.source, operate(ctx, s, op, request, answer))
 }
 
 func operate(ctx context.Context, s *session.Session, op string, request, answer any) error {

@@ -29,16 +29,19 @@ func (c *Channel) WithPassword(password string) *Channel {
 }
 
 // Unlock gives the password of the channel, on the present session only: all handles of this
-// client may use it then. A wrong password, or that of a channel that has none, is
+// client may use it then. A handle of WithPassword keeps it instead of its own. A wrong password, or that of a channel that has none, is
 // status.Unauthenticated; after some of them status.LimitExceeded says how long to wait: see
 // RetryAfter. The hub has proved that it knows the password when Unlock returns nil.
 func (c *Channel) Unlock(ctx context.Context, password string) error {
 	k := keyed{inner: plain(c.source), channel: c.name, password: password}
 	s, err := k.inner.Session(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		err = k.unlock(ctx, s)
 	}
-	return k.unlock(ctx, s)
+	if own, ok := c.source.(*keyed); ok && err == nil {
+		own.replace(password, s)
+	}
+	return err
 }
 
 // SetPassword gives the channel a password, or another one; "" takes it away. It is for the
@@ -205,6 +208,14 @@ func (c *Channel) Enter(ctx context.Context) error {
 		return err
 	}
 	return k.opened(ctx, s, true)
+}
+
+// locked notes that the other side says so: a handle with a password gives it again at the next use.
+func locked(source Source, err error) error {
+	if k, ok := source.(*keyed); ok && errors.Is(err, status.Locked) {
+		k.open.Store(nil)
+	}
+	return err
 }
 
 // RetryAfter returns how long an error asks to wait before the next try, 0 if it does not.

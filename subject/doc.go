@@ -19,7 +19,9 @@
 //   - a token that begins with a combining mark, and more than 8 marks in a row,
 //   - decomposed letters (U+0300–U+036F, U+1100–U+11FF, U+3099, U+309A): write é and
 //     not e and an accent. Normalise to NFC before you ask; a letter that NFC cannot
-//     compose with its accent cannot be used. This package does not normalise.
+//     compose with its accent cannot be used. This package does not normalise,
+//   - whatever else NFC would change: signs that stand for a letter (the ångström's), compatibility
+//     ideographs, pairs that are one character, marks out of order.
 //
 // Upper and lower case differ. Look-alikes of different scripts are not detected,
 // and code points that Unicode has not assigned yet are accepted.

@@ -8,6 +8,9 @@ const (
 	whySpace      = "a space that is not U+0020; write a plain space"
 	whyInvisible  = "which cannot be seen or turns the direction of text; remove it"
 	whyDecomposed = "a part of a decomposed letter; normalise the name to NFC"
+	whyReplaced   = "which is written as another character; normalise the name to NFC"
+	whyComposed   = "which is one character with the one before; normalise the name to NFC"
+	whyOrder      = "a mark in another order than usual; normalise the name to NFC"
 	whyBroken     = "which is not a character of its own; the text was broken on its way"
 )
 

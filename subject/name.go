@@ -143,12 +143,16 @@ func checkToken(token string) string {
 		return "a token begins or ends with a space; remove it"
 	}
 	marks := 0
+	var form canon
 	for i, r := range token {
 		if reason := checkRune(r); reason != "" {
 			if r == utf8.RuneError && !utf8.ValidString(token) {
 				return "it is not valid UTF-8"
 			}
 			return reason
+		}
+		if why := form.check(r); why != "" {
+			return fmt.Sprintf("it holds U+%04X, %s", r, why)
 		}
 		if r < 0x300 || !unicode.Is(unicode.M, r) {
 			marks = 0

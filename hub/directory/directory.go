@@ -10,7 +10,6 @@ import (
 	"github.com/plexus-ipc/plexus/hub/quota"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
-	"github.com/plexus-ipc/plexus/subject"
 )
 
 // Member is what the directory needs to know of one.
@@ -92,9 +91,6 @@ func (d *Directory[M]) Join(channel string, m M, now time.Time) ([]Change[M], er
 
 // mayJoin returns why m cannot be a member of a channel.
 func (d *Directory[M]) mayJoin(channel string, m M) error {
-	if err := subject.ValidateChannel(channel); err != nil {
-		return status.Errorf(status.InvalidArgument, "%w", err)
-	}
 	if err := d.may(channel, m, true); err != nil {
 		return err
 	}

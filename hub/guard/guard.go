@@ -76,6 +76,9 @@ func Newcomer(id, product string, metadata map[string]string, maxMetadata int) e
 	return invalid(subject.ValidateMember(id))
 }
 
+// Named judges the name of a channel that an operation is about.
+func Named(channel string) error { return invalid(subject.ValidateChannel(channel)) }
+
 // Watch judges a request to watch a channel, or all: "".
 func Watch(in *operation.Place) error {
 	if in.Channel == "" {
