@@ -126,10 +126,10 @@ var everything = []struct {
 	}, 0},
 }
 
-// A password guards every operation, for who has never given it, and for who has given the one
+// Weakness 2, and 3 and 11: a password guards every operation, for who has never given it, and for who has given the one
 // before, also on routes that were bound when they were open. Who has given it may do what
 // everybody may in an open channel.
-func TestPasswordGuardsEverything(t *testing.T) {
+func TestWeakness2PasswordGuardsEverything(t *testing.T) {
 	eachPipe(t, hub.Config{}, func(t *testing.T, h *house) {
 		owner := h.join("owner", &session.Config{Router: serve{calls: map[string]func(*session.Call){"echo": echo}, got: make(chan arrival, 1000)}})
 		never, old, knows := h.join("never", nil), h.join("old", nil), h.join("knows", nil)
@@ -182,9 +182,9 @@ func wantLocked(t testing.TB, what string, err error) {
 	}
 }
 
-// What was opened under an old password ends with it, with a reason: subscriptions,
+// Weakness 22: what was opened under an old password ends with it, with a reason: subscriptions,
 // watches and calls with streams, but not those of who has set it.
-func TestNewPasswordEndsWhatIsOpen(t *testing.T) {
+func TestWeakness22NewPasswordEndsWhatIsOpen(t *testing.T) {
 	h := newHouse(t, hub.Config{})
 	running := make(chan struct{}, 8)
 	stopped := make(chan error, 8)
@@ -384,3 +384,42 @@ func TestKickedStaysOutside(t *testing.T) {
 	now.Add(int64(time.Minute))
 	a.joinChannel("ch")
 }
+
+// Weakness 16, and 12: who has given the password gets publications, streams and bytes as in an open
+// channel, and has given it for as long as the session lasts.
+func TestWeakness16ProtectedChannelsWork(t *testing.T) {
+	var now atomic.Int64
+	h := newHouse(t, hub.Config{Now: func() time.Time { return time.Unix(1000, now.Load()) }})
+	owner, p := h.join("owner", &session.Config{Router: streaming.Router}), h.join("p", nil)
+	owner.protect("ch", "secret")
+	owner.provide("ch", "count")
+	topic := owner.declare("ch", "t", false)
+	must(t, p.unlock("ch", "secret"))
+	sub := p.subscribe("ch", ">")
+	for range 2 {
+		must(t, owner.emit(topic, "\x00\xff"))
+		item, err := sub.Recv(patience(t), nil)
+		must(t, err)
+		if string(item.Payload) != "\x00\xff" {
+			t.Fatalf("%q", item.Payload)
+		}
+		x, err := p.s.Route(method("ch", "count")).Open(t.Context(), wire.ServerStream, session.Message{})
+		must(t, err)
+		if item, err = x.Recv(patience(t), nil); err != nil || string(item.Payload) != "\x01\xfe" {
+			t.Fatalf("%q %v", item.Payload, err)
+		}
+		now.Add(int64(48 * time.Hour))
+	}
+}
+
+var streaming = &session.Config{Router: serve{calls: map[string]func(*session.Call){"count": func(c *session.Call) {
+	x, err := c.Stream()
+	if err == nil {
+		err = x.Send(c.Context(), session.Message{Payload: []byte("\x01\xfe")})
+	}
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	c.Reply(session.Message{})
+}}}}

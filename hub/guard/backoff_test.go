@@ -14,11 +14,12 @@ import (
 func TestBackoff(t *testing.T) {
 	var b guard.Backoff
 	now := time.Unix(1000, 0)
-	for i, want := range []time.Duration{0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60} {
-		if got := b.Failed("a", now); got != want*time.Second {
-			t.Fatalf("failure %d costs %v, not %ds", i+1, got, want)
+	for i, seconds := range []int{0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60} {
+		want := time.Duration(seconds) * time.Second
+		if got := b.Failed("a", now); got != want {
+			t.Fatalf("failure %d costs %v, not %v", i+1, got, want)
 		}
-		if got := b.Wait("a", now); got != want*time.Second {
+		if got := b.Wait("a", now); got != want {
 			t.Fatalf("after failure %d: wait %v", i+1, got)
 		}
 		if got := b.Wait("b", now); got != 0 {
