@@ -27,7 +27,8 @@ type Config struct {
 	Transport *transport.Options
 	// Dial, if not nil, makes the connection instead: a pipe, a child's stdio.
 	Dial func(ctx context.Context) (transport.Conn, error)
-	// Session describes this side. Its Router is set by New.
+	// Session describes this side. A Router of its own, for a forwarder, stands instead of
+	// what is offered by the Client's functions.
 	Session session.Config
 	// Reconnect, if not nil, has the connection made anew when it is lost.
 	Reconnect *Reconnect
@@ -74,7 +75,9 @@ type attempt struct {
 // New returns a Client that has not connected yet.
 func New(cfg Config) *Client {
 	c := &Client{cfg: cfg, table: &service.Table{OnError: cfg.OnError}, channels: make(map[string]*service.Channel), done: make(chan struct{})}
-	c.cfg.Session.Router = c.table
+	if c.cfg.Session.Router == nil {
+		c.cfg.Session.Router = c.table
+	}
 	if c.cfg.Reconnect != nil {
 		c.ledger = &service.Ledger{Lost: func(what string, err error) { c.tell(State{Phase: Lost, What: what, Err: err}) }}
 		if c.cfg.Session.Instance == "" {

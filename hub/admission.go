@@ -114,6 +114,9 @@ func (a *Admission) admit(p *session.Peer) (string, error) {
 	if err := guard.Newcomer(p.ID, p.Product, p.Metadata, a.h.cfg.MaxMetadata); err != nil {
 		return "", err
 	}
+	if err := a.h.mayCome(p); err != nil {
+		return "", err
+	}
 	a.h.fence(p)
 	id, u, err := a.h.reserve(p.ID, p.Identity.Name)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/directory"
 	"github.com/plexus-ipc/plexus/hub/guard"
@@ -119,6 +120,10 @@ type Config struct {
 	// Passwords are those of channels that nobody but this configuration sets, by channel.
 	// New keeps verifiers of them only; each takes some hundredths of a second.
 	Passwords map[string]string
+
+	// Bridges is the rule that says which identities may be bridges: link the hub with others and
+	// speak for their members. It must not block. nil: nobody may.
+	Bridges func(auth.Identity) bool
 
 	// AllowStop lets members end the hub by the operation Stop, which calls OnStop.
 	AllowStop bool

@@ -12,6 +12,7 @@ import (
 	"github.com/plexus-ipc/plexus/hub/bulletin"
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/directory"
+	"github.com/plexus-ipc/plexus/hub/routes"
 	"github.com/plexus-ipc/plexus/status"
 )
 
@@ -32,6 +33,9 @@ type Hub struct {
 	board   *bulletin.Board
 	locks   locks
 
+	incarnation string // differs from that of every other hub
+	lanes       routes.Lanes
+
 	mu      sync.RWMutex
 	closing *status.Error
 	dir     *directory.Directory[*Member]
@@ -39,6 +43,7 @@ type Hub struct {
 	users   map[string]*user
 	offers  map[place]*offer
 	topics  map[place]*topic
+	ways    *routes.Table[*Member]
 	rooms   map[string]*room
 	feeds   int // open, of all members
 	gone    carried
@@ -70,6 +75,7 @@ func New(cfg Config) *Hub {
 			Names: cfg.MaxNamesPerChannel, Places: cfg.MaxChannelsPerMember,
 			Terms: cfg.MaxSchemasPerMember,
 		}),
+		incarnation: directory.RandomName(12), ways: routes.New[*Member](cfg.ID),
 		members: make(map[string]*Member), users: make(map[string]*user), offers: make(map[place]*offer),
 		topics: make(map[place]*topic), rooms: make(map[string]*room),
 	}

@@ -20,6 +20,7 @@ type Member struct {
 	number uint64 // what the source field of its messages says
 	user   *user
 	queued outlet.Account // bytes that wait for it at the hub
+	remote bool           // it stands for a member of another hub
 
 	// guarded by hub.mu
 	ended      bool
@@ -35,8 +36,10 @@ type Member struct {
 }
 
 func newMember(h *Hub, s *session.Session, u *user) *Member {
+	id := s.Peer().ID
+	_, origin := operation.Origin(id)
 	return &Member{
-		hub: h, s: s, id: s.Peer().ID, number: h.names.Add(s.Peer().ID), feeds: make(map[*feed]struct{}),
+		hub: h, s: s, id: id, remote: origin != "", number: h.names.Add(id), feeds: make(map[*feed]struct{}),
 		user: u, queued: outlet.Account{Limit: h.cfg.MaxQueuedPerMember, Within: &u.queued},
 	}
 }
@@ -85,6 +88,7 @@ func (m *Member) leave(cause error) {
 	m.joinUserLocked(false)
 	h.unseatLocked(m.user)
 	h.applyLocked(h.dir.Remove(m, reason.Message), nil, &after)
+	h.unlinkLocked(m, &after)
 	for f := range m.feeds {
 		h.removeFeedLocked(f, reason, &after)
 	}

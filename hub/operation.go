@@ -49,6 +49,7 @@ var operations = map[string]func(*Member, *session.Call){
 	operation.Status: answer(func(m *Member, _ operation.Empty) (operation.HubStatus, error) { return m.hub.Status(), nil }),
 	operation.Stop:   answer((*Member).stopHub), operation.Tell: answer((*Member).tell),
 	operation.Stats: answer(func(m *Member, _ operation.Empty) (operation.HubStats, error) { return m.hub.Stats(), nil }),
+	operation.Link:  answer((*Member).linkUp),
 }
 
 // answer makes an operation of a function from its request to its answer.
@@ -201,6 +202,7 @@ func (m *Member) describe(age time.Duration) operation.Member {
 	p := m.s.Peer()
 	return operation.Member{
 		ID: m.id, Identity: p.Identity.Name, Product: p.Product, Address: p.Address, Metadata: p.Metadata, Age: max(age.Seconds(), 0),
+		Session: m.life(),
 	}
 }
 

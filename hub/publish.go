@@ -79,6 +79,10 @@ func (m *Member) bindTopic(b wire.Bind) (session.Target, error) {
 
 // Receive implements session.Target.
 func (p *publisher) Receive(s *session.Session, f *session.Frame) {
+	if p.again(f.Sequence) {
+		p.m.hub.count.twice.Add(1)
+		return
+	}
 	if t := p.topic; !t.gone.Load() && p.pass.check(p.m, t.at.channel) == nil { // who may not, learns nothing of the schema
 		if err := p.m.misfit(t.checks.Load().Publication(f.Codec, f.Payload)); err != nil {
 			p.m.hub.count.published.Add(1)
@@ -95,7 +99,7 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 
 // ReceiveRun implements session.RunTarget. What is judged is judged one by one.
 func (p *publisher) ReceiveRun(s *session.Session, run session.Run) bool {
-	if p.topic.checks.Load() != nil || p.topic.kept.Load() != nil || p.topic.audienceNow(p.m.hub).blocks {
+	if p.m.remote || p.topic.checks.Load() != nil || p.topic.kept.Load() != nil || p.topic.audienceNow(p.m.hub).blocks {
 		return false
 	}
 	m := outlet.OfRun(run, p.m.number)

@@ -25,6 +25,7 @@ type counters struct {
 	replayed  atomic.Uint64
 	refused   atomic.Uint64 // calls, because as many wait as may
 	resent    atomic.Uint64 // calls, to another provider
+	twice     atomic.Uint64 // publications that had come by another way before
 
 	publications deadletter.Tally // Undeclared and Misrouted count messages that were never offered
 	events       deadletter.Tally // and Nobody here
@@ -42,7 +43,7 @@ func (h *Hub) Status() operation.HubStatus {
 		Matched: c.publications.Offered.Load(), Delivered: c.publications.Delivered.Load(),
 		Queued:   uint64(max(c.publications.Queued.Load(), 0)),
 		Replayed: c.replayed.Load(), Orphaned: c.orphaned.Load(), Blocked: c.publications.Blocked.Load(), Kept: uint64(max(h.kept.Load(), 0)),
-		Malformed: c.malformed.Load(), Refused: c.refused.Load(), Resent: c.resent.Load(), Dropped: make(map[string]uint64),
+		Malformed: c.malformed.Load(), Twice: c.twice.Load(), Refused: c.refused.Load(), Resent: c.resent.Load(), Dropped: make(map[string]uint64),
 	}
 	if h.cfg.Endpoints != nil {
 		s.Endpoints = h.cfg.Endpoints()

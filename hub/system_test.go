@@ -111,17 +111,17 @@ func TestSystemChannelIsReadOnly(t *testing.T) {
 		code status.Code
 	}{
 		{operation.Join, operation.Place{Channel: "$"}, status.InvalidArgument},
-		{operation.Leave, operation.Place{Channel: "$"}, status.NotFound},
+		{operation.Leave, operation.Place{Channel: "$"}, status.InvalidArgument},
 		{operation.Provide, operation.Offer{Channel: "$", Method: "m"}, status.InvalidArgument},
 		{operation.Provide, operation.Offer{Channel: "$", Method: operation.Join}, status.InvalidArgument},
 		{operation.Provide, operation.Offer{Channel: "$x", Method: "m"}, status.InvalidArgument},
-		{operation.Withdraw, operation.Offer{Channel: "$", Method: operation.Join}, status.NotFound},
+		{operation.Withdraw, operation.Offer{Channel: "$", Method: operation.Join}, status.InvalidArgument},
 		{operation.Declare, operation.Topic{Channel: "$", Name: "events.join"}, status.InvalidArgument},
 		{operation.Declare, operation.Topic{Channel: "$", Name: "events.join", Shared: true}, status.InvalidArgument},
-		{operation.Retract, operation.Topic{Channel: "$", Name: "events.join"}, status.NotFound},
-		{operation.Kick, operation.Eviction{Channel: "$", Member: "p"}, status.NotFound},
-		{operation.Members, operation.Place{Channel: "$"}, status.NotFound},
-		{operation.Explore, operation.Query{Channel: "$"}, status.NotFound},
+		{operation.Retract, operation.Topic{Channel: "$", Name: "events.join"}, status.InvalidArgument},
+		{operation.Kick, operation.Eviction{Channel: "$", Member: "p"}, status.InvalidArgument},
+		{operation.Members, operation.Place{Channel: "$"}, status.InvalidArgument},
+		{operation.Explore, operation.Query{Channel: "$"}, status.InvalidArgument},
 	} {
 		t.Run(c.op, func(t *testing.T) { wantCode(t, p.op(c.op, c.in, nil), c.code) })
 	}

@@ -145,6 +145,7 @@ type Member struct {
 	Address  string            `json:"address,omitempty"`
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Age      float64           `json:"age_seconds"`
+	Session  string            `json:"session,omitempty"` // tells the sessions that an id has had apart, also across bridges
 	Methods  []string          `json:"methods,omitempty"`
 	Groups   map[string]string `json:"groups,omitempty"` // of those of Methods that have one
 	Topics   []string          `json:"topics,omitempty"`
@@ -242,6 +243,7 @@ type HubStatus struct {
 	Kept          uint64            `json:"kept_bytes,omitempty"` // by topics, for those who subscribe later
 	Blocked       uint64            `json:"blocked,omitempty"`    // publications that held up their publisher
 	Malformed     uint64            `json:"malformed,omitempty"`  // messages that did not fit their schema, where that is checked
+	Twice         uint64            `json:"twice,omitempty"`      // publications of other hubs that came a second time, by another way
 	Waiting       uint64            `json:"waiting,omitempty"`    // calls that wait for a provider of a group
 	Refused       uint64            `json:"refused,omitempty"`    // calls, because too many waited
 	Resent        uint64            `json:"resent,omitempty"`     // calls sent to another provider, because one had died

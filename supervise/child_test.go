@@ -19,6 +19,7 @@ import (
 
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/internal/leak"
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/supervise"
 )
@@ -179,7 +180,7 @@ func TestLastWords(t *testing.T) {
 			check(t, err)
 			defer srv.Close()
 			heard := make(chan string, 1)
-			l := plexus.On(srv, "last", func(_ context.Context, s string) { heard <- s }, func(err error) { t.Error(err) })
+			l := plexus.On(srv, "last", func(_ context.Context, s string) { heard <- s }, service.WithOnError(func(err error) { t.Error(err) }))
 			defer l.Close()
 			cfg := self("late")
 			cfg.Handover, cfg.Server, cfg.Ready = way, srv, supervise.Started

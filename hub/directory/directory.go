@@ -181,7 +181,7 @@ func (d *Directory[M]) leave(changes []Change[M], c *Channel[M], m M, reason str
 	if !owned || len(c.order) == 0 {
 		return changes
 	}
-	if d.rules.Promote {
+	if d.rules.Promote || remote(m) {
 		c.owner = c.order[0]
 		return append(changes, Change[M]{Kind: Owned, Channel: c.Name, Member: c.owner})
 	}
@@ -192,6 +192,13 @@ func (d *Directory[M]) leave(changes []Change[M], c *Channel[M], m M, reason str
 		changes = d.vacate(changes, c, other, "the channel ended with its owner")
 	}
 	return changes
+}
+
+// remote reports whether m stands for a member of another hub: that a way to it is lost ends
+// no channel.
+func remote[M Member](m M) bool {
+	_, hub := operation.Origin(m.ID())
+	return hub != ""
 }
 
 // vacate takes m and what it offers out of c, and forgets c if nobody is left.

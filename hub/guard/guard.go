@@ -30,6 +30,8 @@ func limits(name string) (bytes, depth int) {
 	switch name {
 	case operation.Provide, operation.Declare:
 		return MaxRequest + 2*jsonschema.MaxBytes, 1 + jsonschema.MaxDepth
+	case operation.Link:
+		return 1 << 20, MaxDepth + 1
 	}
 	return MaxRequest, MaxDepth
 }

@@ -9,7 +9,7 @@ package layers
 //	L5  bridge  bridge/*  gateway/*  supervise  dashboard
 //	L4  . (the facade, which can serve a hub)  hub  hub/hubtest  hub/hubtest/model
 //	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/bulletin  hub/quota
-//	    hub/retain  hub/outlet  hub/receipt
+//	    hub/retain  hub/outlet  hub/receipt  hub/routes
 //	L2  session  service
 //	L1  codec  codec/*  transport  transport/*  auth  jsonschema  jsonschema/*  telemetry  telemetry/*
 //	L0  endpoint  status  subject  operation  wire  internal/*
@@ -52,6 +52,7 @@ var table = []row{
 	// What the hub itself has to say, and the goroutine that says it.
 	{layer: 3, path: "hub/bulletin", never: hubNever, noStd: pureStd},
 	{layer: 3, path: "hub/retain", never: hubNever, noStd: pureStd},
+	{layer: 3, path: "hub/routes", never: hubNever, noStd: pureStd},
 	// What waits before a receiver: the queues of deadletter, under a lock.
 	{layer: 3, path: "hub/outlet", also: []string{"hub/deadletter"}, never: hubNever, noStd: pureStd},
 

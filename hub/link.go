@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/plexus-ipc/plexus/hub/routes"
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/session"
+	"github.com/plexus-ipc/plexus/status"
+)
+
+// mayCome judges who wants to be more than a member: a bridge, or one who speaks for a member of
+// another hub, whose id has the form alice@west. The rule decides, and then only for a
+// hub that the bridge carries.
+func (h *Hub) mayCome(p *session.Peer) error {
+	bridge := slices.Contains(p.Features, operation.FeatureBridge)
+	_, origin := operation.Origin(p.ID)
+	if !bridge && origin == "" {
+		return nil
+	}
+	switch {
+	case h.cfg.Bridges == nil || !h.cfg.Bridges(p.Identity):
+		return status.Errorf(status.PermissionDenied, "%s may not be a bridge of this hub: ids with '@' and the feature %q are for those whom its rule names",
+			p.Identity.Name, operation.FeatureBridge)
+	case origin == "":
+		return nil
+	case !bridge:
+		return status.Errorf(status.PermissionDenied, "id %q is for bridges, and the session is not one of a bridge", p.ID)
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	best, ok := h.ways.Best(origin)
+	if !ok || best.Link.id != p.Metadata[operation.MetaLink] || best.Link.s.Peer().Identity.Name != p.Identity.Name {
+		return &status.Error{Code: status.FailedPrecondition, Message: "the way to hub " + origin + " is another", Retry: status.RetrySafe}
+	}
+	return nil
+}
+
+// isBridge reports whether m was admitted as a session of a bridge.
+func (m *Member) isBridge() bool {
+	return slices.Contains(m.s.Peer().Features, operation.FeatureBridge)
+}
+
+// linkUp is the operation Link.
+func (m *Member) linkUp(in operation.LinkState) (out operation.LinkTable, err error) {
+	if _, origin := operation.Origin(m.id); origin != "" || !m.isBridge() {
+		return out, status.Errorf(status.PermissionDenied, "%s is no bridge of this hub", m.id)
+	}
+	h := m.hub
+	var after aftermath
+	h.mu.Lock()
+	err = m.aliveLocked()
+	var changed bool
+	if err == nil {
+		changed, err = h.ways.Set(m, in.Routes)
+	}
+	if changed {
+		h.tellLocked(&operation.Notice{Type: operation.NoticeRoute, Member: m.id}, &after)
+	}
+	out = operation.LinkTable{Hub: h.cfg.ID, Incarnation: h.incarnation, Routes: []operation.Way{}}
+	for _, b := range h.ways.List() {
+		out.Routes = append(out.Routes, operation.Way{Reach: b.Reach, Member: b.Link.id})
+	}
+	h.mu.Unlock()
+	after.run()
+	return out, err
+}
+
+// unlinkLocked forgets what m has said of other hubs.
+func (h *Hub) unlinkLocked(m *Member, after *aftermath) {
+	if h.ways.Remove(m) {
+		h.tellLocked(&operation.Notice{Type: operation.NoticeRoute, Member: m.id}, after)
+	}
+}
+
+// life returns what tells m's session from others that its id has had, here and at other hubs.
+func (m *Member) life() string {
+	if m.remote {
+		return m.s.Peer().Metadata[operation.MetaSession]
+	}
+	return m.hub.incarnation + "-" + strconv.FormatUint(m.number, 10)
+}
+
+// again reports whether a publication of a member of another hub has been given out before.
+func (p *publisher) again(sequence uint64) bool {
+	m := p.m
+	if !m.remote || sequence == 0 {
+		return false
+	}
+	at := p.topic.at
+	lane := routes.Lane{Sender: m.id, Session: m.life(), Channel: at.channel, Name: at.name}
+	return !m.hub.lanes.New(lane, m.s.Peer().Instance, sequence)
+}
