@@ -203,7 +203,7 @@ func TestCallsMembersAndEvents(t *testing.T) {
 		}
 		list, err := bob.Channel("text").Members(t.Context())
 		must(t, err)
-		if m := list[0]; m.Metadata["plexus.path"] != "west" || m.Session == "" {
+		if m := list[0]; !slices.Equal(m.Path, []string{"west"}) || m.Session == "" {
 			t.Fatalf("%+v", m)
 		}
 		span.stop()

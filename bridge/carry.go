@@ -18,7 +18,6 @@ type seat struct {
 	methods map[string]json.RawMessage
 	topics  map[string]json.RawMessage
 	life    string
-	path    []string
 }
 
 // look is what there is of a channel at a hub.
@@ -102,7 +101,7 @@ func (s *side) seats(there *look) map[string]*seat {
 		if name, hub := s.nameFor(m.ID); s.carriesLocked(hub) {
 			want[name] = &seat{
 				methods: make(map[string]json.RawMessage), topics: make(map[string]json.RawMessage),
-				life: m.Session, path: s.ways[hub].Path,
+				life: m.Session,
 			}
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -165,13 +164,12 @@ func (g *guest) run() {
 func (g *guest) dial() error {
 	l := g.at.l
 	l.mu.Lock()
-	path := strings.Join(reversed(g.at.ways[g.origin].Path), ">")
 	seats := maps.Clone(g.want)
 	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(g.ctx, opTime)
 	defer cancel()
 	c, err := g.at.dial(ctx, g.id, map[string]string{
-		operation.MetaLink: g.at.id, operation.MetaPath: path, operation.MetaSession: g.life,
+		operation.MetaLink: g.at.id, operation.MetaSession: g.life,
 	}, g)
 	if err != nil {
 		return err
@@ -190,12 +188,6 @@ func (g *guest) dial() error {
 	close(g.ready)
 	g.mu.Unlock()
 	return nil
-}
-
-func reversed(path []string) []string {
-	path = slices.Clone(path)
-	slices.Reverse(path)
-	return path
 }
 
 // live does the jobs while the session lasts. nil means that the guest is not needed any more.

@@ -247,7 +247,10 @@ func (s *side) exchange(ctx context.Context, said []operation.Reach) error {
 	}
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
-	s.hub, s.ways = table.Hub, make(map[string]operation.Way)
+	if s.hub == "" {
+		s.hub = table.Hub // the first time: nobody else sees s yet
+	}
+	s.ways = make(map[string]operation.Way)
 	for _, w := range table.Routes {
 		s.ways[w.Hub] = w
 	}

@@ -76,6 +76,16 @@ func (h *Hub) unlinkLocked(m *Member, after *aftermath) {
 	}
 }
 
+// pathLocked returns the hubs on the way to m, nil if it is a member of this one.
+func (m *Member) pathLocked() []string {
+	if !m.remote {
+		return nil
+	}
+	_, origin := operation.Origin(m.id)
+	b, _ := m.hub.ways.Best(origin)
+	return b.Reach.Path
+}
+
 // life returns what tells m's session from others that its id has had, here and at other hubs.
 func (m *Member) life() string {
 	if m.remote {

@@ -179,7 +179,7 @@ func (m *Member) list(in operation.Place) (out operation.MemberList, err error) 
 	if in.Channel == "" {
 		for _, o := range h.members {
 			if o != nil {
-				out.Members = append(out.Members, o.describe(now.Sub(o.s.Began())))
+				out.Members = append(out.Members, o.describeLocked(now.Sub(o.s.Began())))
 			}
 		}
 		slices.SortFunc(out.Members, func(a, b operation.Member) int { return int(b.Age*1e6) - int(a.Age*1e6) })
@@ -191,18 +191,18 @@ func (m *Member) list(in operation.Place) (out operation.MemberList, err error) 
 	}
 	for _, o := range c.Members() {
 		since, methods, topics, _ := c.Seat(o)
-		d := o.describe(now.Sub(since))
+		d := o.describeLocked(now.Sub(since))
 		d.Owner, d.Methods, d.Groups, d.Topics = o == c.Owner(), methods, c.Groups(methods), topics
 		out.Members = append(out.Members, d)
 	}
 	return out, nil
 }
 
-func (m *Member) describe(age time.Duration) operation.Member {
+func (m *Member) describeLocked(age time.Duration) operation.Member {
 	p := m.s.Peer()
 	return operation.Member{
 		ID: m.id, Identity: p.Identity.Name, Product: p.Product, Address: p.Address, Metadata: p.Metadata, Age: max(age.Seconds(), 0),
-		Session: m.life(),
+		Session: m.life(), Path: m.pathLocked(),
 	}
 }
 

@@ -19,7 +19,6 @@ const NoticeRoute = "route"
 const (
 	MetaLink    = "plexus.link"    // the id of the session that its bridge has linked
 	MetaSession = "plexus.session" // the member's Session at its own hub
-	MetaPath    = "plexus.path"    // the hubs between, from its own on, with '>' between them
 )
 
 // Reach is a way to a hub, as the link says that leads there.

@@ -146,6 +146,7 @@ type Member struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Age      float64           `json:"age_seconds"`
 	Session  string            `json:"session,omitempty"` // tells the sessions that an id has had apart, also across bridges
+	Path     []string          `json:"path,omitempty"`    // of a member of another hub: the hubs on the way to it, its own the last
 	Methods  []string          `json:"methods,omitempty"`
 	Groups   map[string]string `json:"groups,omitempty"` // of those of Methods that have one
 	Topics   []string          `json:"topics,omitempty"`
