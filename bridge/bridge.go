@@ -97,6 +97,7 @@ type Stats struct {
 	Linked    bool     `json:"linked"`         // both hubs are reached now
 	Hubs      []string `json:"hubs,omitempty"` // A's and B's id, while linked
 	Guests    [2]int   `json:"guests"`         // at A and at B
+	Pending   int      `json:"pending"`        // news of the hubs, and messages, that have not been dealt with yet
 	Links     uint64   `json:"links"`          // how often the link was made
 	Calls     uint64   `json:"calls"`          // passed on
 	Messages  uint64   `json:"messages"`       // events, broadcasts and publications passed on
@@ -145,9 +146,13 @@ func (b *Bridge) Stats() Stats {
 		s.Linked = true
 		l.mu.Lock()
 		defer l.mu.Unlock()
+		s.Pending = l.pendingLocked()
 		for i, side := range l.sides {
 			s.Hubs = append(s.Hubs, side.hub)
 			s.Guests[i] = len(side.guests)
+			for _, g := range side.guests {
+				s.Pending += g.pending()
+			}
 		}
 	}
 	return s

@@ -425,6 +425,16 @@ func (g *guest) session(ctx context.Context) (*session.Session, error) {
 	}
 }
 
+// pending returns what the guest has still to do, its session among it.
+func (g *guest) pending() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.s == nil {
+		return len(g.jobs) + 1
+	}
+	return len(g.jobs)
+}
+
 func (g *guest) use(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -34,6 +34,7 @@ type link struct {
 	wake   chan struct{} // a token when something is dirty
 
 	mu     sync.Mutex
+	busy   bool // update is under way
 	routes bool // the ways have to be told and asked anew
 	all    bool // every channel has to be looked at
 	rooms  map[string]struct{}
@@ -167,12 +168,29 @@ func (l *link) signal() {
 	}
 }
 
+// pendingLocked returns how much there is to look at.
+func (l *link) pendingLocked() int {
+	n := len(l.rooms)
+	for _, b := range []bool{l.busy, l.routes, l.all} {
+		if b {
+			n++
+		}
+	}
+	return n
+}
+
 // update brings the sides in line with each other.
 func (l *link) update() error {
 	l.mu.Lock()
+	l.busy = true
 	routes, all, rooms := l.routes, l.all, l.rooms
 	l.routes, l.all, l.rooms = false, false, make(map[string]struct{})
 	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.busy = false
+		l.mu.Unlock()
+	}()
 	if routes {
 		changed, err := l.exchange()
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/bridge"
@@ -87,6 +88,7 @@ func (c *country) distances() [][]int {
 // way, and what they offer.
 func (c *country) settled() {
 	c.t.Helper()
+	c.still()
 	d := c.distances()
 	for i := range c.hubs {
 		var want []string
@@ -124,6 +126,23 @@ func (c *country) settled() {
 	}
 }
 
+// still waits until no bridge has anything to do, for a while.
+func (c *country) still() {
+	c.t.Helper()
+	still := 0
+	eventually(c.t, "the bridges come to rest", func() bool {
+		still++
+		for _, spans := range c.spans {
+			for _, s := range spans {
+				if st := s.Stats(); !st.Linked || st.Pending > 0 {
+					still = 0
+				}
+			}
+		}
+		return still > 20
+	})
+}
+
 // check has everybody talk: who can be reached hears it once, in order, and nobody else.
 func (c *country) check(round string) {
 	c.t.Helper()
@@ -150,6 +169,8 @@ func (c *country) check(round string) {
 			}
 		}
 	}
+	limited, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
 	for i, sub := range c.subs {
 		next := make(map[string]int)
 		reach := 0
@@ -159,8 +180,10 @@ func (c *country) check(round string) {
 			}
 		}
 		for range reach * n {
-			p, err := sub.Next(ctx)
-			must(c.t, err)
+			p, err := sub.Next(limited)
+			if err != nil {
+				c.t.Fatalf("h%d got only %v in round %s: %v", i, next, round, err)
+			}
 			if want := fmt.Sprintf("%s.%d", round, next[p.Topic]); p.Value != want {
 				c.t.Fatalf("h%d got %q of %s by %s, want %q", i, p.Value, p.Topic, p.Sender, want)
 			}
@@ -173,7 +196,12 @@ func (c *country) check(round string) {
 		}
 		from := make(map[string]int)
 		for range reach - 1 {
-			from[<-c.heard[i]]++
+			select {
+			case what := <-c.heard[i]:
+				from[what]++
+			case <-limited.Done():
+				c.t.Fatalf("h%d heard only %v in round %s", i, from, round)
+			}
 		}
 		for what, times := range from {
 			if times != 1 || !strings.HasPrefix(what, round+" from m") {
