@@ -58,6 +58,17 @@ type Config struct {
 	// TLS names the files for tls addresses. With a CA, clients need a certificate of it.
 	TLS TLSFiles
 
+	// AllowBridges are the names of the identities that may be bridges of this hub, "*" for all.
+	// Hub.Bridges is made of it unless it is set.
+	AllowBridges []string
+	// Bridges are the addresses of hubs that this one is to be linked with, from its side: the
+	// daemon dials both, itself at its first address, with the same secret and TLS files.
+	// Then its own user may be a bridge, too.
+	Bridges []string
+	// BridgeChannels are names and patterns of the channels that go over Bridges, both ways;
+	// nil is all.
+	BridgeChannels []string
+
 	// MaxSessions is how many clients may be connected.
 	MaxSessions int
 	// MaxMessage, MaxCalls, MaxRoutes, StreamWindow and RouteWindow are limits per
@@ -127,6 +138,9 @@ func (c *Config) check() error {
 		if err := subject.ValidateMember(id); err != nil {
 			return status.Errorf(status.InvalidArgument, "%w", err)
 		}
+	}
+	if err := c.checkBridges(); err != nil {
+		return err
 	}
 	if c.Secret != nil && c.SecretFile != "" {
 		return status.Errorf(status.InvalidArgument, "a secret and a secret file are given: one of them, please")

@@ -24,6 +24,7 @@ import (
 type Daemon struct {
 	cfg    Config
 	secret bool
+	known  []byte // the secret
 	log    *slog.Logger
 	hub    *hub.Hub
 	srv    *plexus.Server
@@ -72,7 +73,7 @@ func New(cfg Config) (*Daemon, error) {
 			d.log.Warn(warning)
 		}
 	}
-	d.secret = secret != nil
+	d.secret, d.known = secret != nil, secret
 	return d, d.build(secret)
 }
 
@@ -86,6 +87,9 @@ func (d *Daemon) build(secret []byte) (err error) {
 	h.Log, h.Endpoints = d.log, d.Endpoints
 	if h.Passwords, err = d.cfg.passwords(d.log); err != nil {
 		return err
+	}
+	if h.Bridges == nil {
+		h.Bridges = BridgeRule(d.cfg.bridgeNames())
 	}
 	h.OnStop = func(drain time.Duration) { d.Stop(drain) }
 	if h.Schemas == (schema.Rules{}) {
@@ -130,9 +134,18 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.bind(ctx); err != nil {
 		return errors.Join(err, d.hub.Close(), d.srv.Close())
 	}
+	linked, unlink := context.WithCancel(d.life)
+	defer unlink()
+	wait, err := d.bridges(linked)
+	if err != nil {
+		return errors.Join(err, d.hub.Close(), d.srv.Close())
+	}
 	d.log.Info("hub is ready", "hub", d.hub.ID(), "endpoints", d.Endpoints())
 	close(d.ready)
-	d.end(d.wait(ctx))
+	reason, drain := d.wait(ctx)
+	unlink()
+	wait()
+	d.end(reason, drain)
 	return nil
 }
 
