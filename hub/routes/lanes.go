@@ -59,3 +59,10 @@ func (l *Lanes) markLocked(lane Lane) *mark {
 	l.young[lane] = m
 	return m
 }
+
+// Len returns how many lanes are remembered.
+func (l *Lanes) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.young) + len(l.old)
+}
