@@ -103,10 +103,11 @@ func (s *side) open() error {
 }
 
 func (s *side) dial(ctx context.Context, id string, metadata map[string]string, r session.Router) (*plexus.Client, error) {
-	return s.cfg.Dial(ctx, plexus.DialOptions{
-		ID: id, Metadata: metadata,
-		Session: session.Config{Router: r, Features: []string{operation.FeatureBridge}, Heartbeat: s.l.b.cfg.Heartbeat},
-	})
+	o := plexus.DialOptions{ID: id, Metadata: metadata, Session: session.Config{Router: r, Features: []string{operation.FeatureBridge}}}
+	if id == "" { // guests end with the link
+		o.Session.Heartbeat = s.l.b.cfg.Heartbeat
+	}
+	return s.cfg.Dial(ctx, o)
 }
 
 // run keeps the two sides in line until one of them ends.
@@ -211,8 +212,9 @@ func (l *link) update() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(rooms)) {
 		for _, s := range l.sides {
-			if err := s.carry(name); err != nil {
-				return err
+			if err := s.carry(name); err != nil && l.ctx.Err() == nil {
+				l.b.cfg.Log.Warn("bridge cannot carry a channel for now", "channel", name, "from", s.hub, "error", err)
+				time.AfterFunc(opTime, func() { l.touch(name) })
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/bridge"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -121,7 +122,7 @@ func TestStreams(t *testing.T) {
 			}
 		}
 		must(t, d.CloseSend())
-		if _, err := d.Recv(ctx); err != io.EOF { //nolint:errorlint // the very value
+		if _, err := d.Recv(ctx); err != io.EOF {
 			t.Fatal(err)
 		}
 	})
@@ -263,4 +264,54 @@ func TestHealUnderLoad(t *testing.T) {
 			t.Fatalf("h%d got %d of %d", i, got, n)
 		}
 	}
+}
+
+// A hub does not wait for a bridge to take its guests back, and its channels outlive them.
+func TestNothingIsLeftOfALink(t *testing.T) {
+	h := newHouse(t, "h", false)
+	bridges := plexus.DialOptions{}
+	bridges.Session.Features = []string{operation.FeatureBridge}
+	main, err := h.dial(t.Context(), bridges)
+	must(t, err)
+	must(t, main.Channel("$").Operate(t.Context(), operation.Link, operation.LinkState{
+		Routes: []operation.Reach{{Hub: "west", Path: []string{"west"}, Cost: 1 << 32}},
+	}, nil))
+	bridges.ID, bridges.Metadata = "alice@west", map[string]string{operation.MetaLink: main.ID()}
+	guest, err := h.dial(t.Context(), bridges)
+	must(t, err)
+	defer guest.Close()
+	_, err = guest.Channel("c").Join(t.Context())
+	must(t, err)
+	bob := h.member("bob")
+	_, err = bob.Channel("c").Join(t.Context())
+	must(t, err)
+	main.Close()
+	<-guest.Done()
+	hasMembers(t, bob, "c", "bob")
+	list, err := bob.Channel("c").Members(t.Context())
+	must(t, err)
+	if !list[0].Owner {
+		t.Fatalf("%+v", list)
+	}
+}
+
+// Whom the owner of a channel removes does not come back by itself.
+func TestKickedAcrossABridge(t *testing.T) {
+	west, east := newHouse(t, "west", false), newHouse(t, "east", false)
+	bob, alice := east.member("bob"), west.member("alice")
+	_, err := bob.Channel("c").Join(t.Context())
+	must(t, err)
+	_, err = alice.Channel("c").Join(t.Context())
+	must(t, err)
+	span := join(t, west, east)
+	hasMembers(t, bob, "c", "alice@west", "bob")
+	must(t, bob.Channel("$").Operate(t.Context(), operation.Kick, operation.Eviction{Channel: "c", Member: "alice@west"}, nil))
+	who(t, alice, "c")
+	eventually(t, "the bridge comes to rest", func() bool { return span.Stats().Pending == 0 })
+	hasMembers(t, bob, "c", "bob")
+	must(t, alice.Channel("c").Leave(t.Context()))
+	hasMembers(t, alice, "c", "bob@east")
+	_, err = alice.Channel("c").Join(t.Context())
+	must(t, err)
+	hasMembers(t, bob, "c", "alice@west", "bob")
 }

@@ -76,6 +76,20 @@ func (h *Hub) unlinkLocked(m *Member, after *aftermath) {
 	}
 }
 
+// dismissLocked returns the sessions that speak for members of other hubs by the link m: they end
+// with it.
+func (h *Hub) dismissLocked(m *Member) (guests []*Member) {
+	if !m.isBridge() || m.remote {
+		return nil
+	}
+	for _, g := range h.members {
+		if g != nil && g.remote && g.s.Peer().Metadata[operation.MetaLink] == m.id {
+			guests = append(guests, g)
+		}
+	}
+	return guests
+}
+
 // pathLocked returns the hubs on the way to m, nil if it is a member of this one.
 func (m *Member) pathLocked() []string {
 	if !m.remote {

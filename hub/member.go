@@ -89,6 +89,7 @@ func (m *Member) leave(cause error) {
 	h.unseatLocked(m.user)
 	h.applyLocked(h.dir.Remove(m, reason.Message), nil, &after)
 	h.unlinkLocked(m, &after)
+	guests := h.dismissLocked(m)
 	for f := range m.feeds {
 		h.removeFeedLocked(f, reason, &after)
 	}
@@ -100,6 +101,9 @@ func (m *Member) leave(cause error) {
 	}
 	h.mu.Unlock()
 	after.run()
+	for _, g := range guests {
+		g.s.CloseWith(&status.Error{Code: status.PeerGone, Message: "the link to its hub has gone"})
+	}
 	m.closeEmitters()
 	m.postSession(operation.EventDisconnect, reason)
 	h.names.Remove(m.number)
