@@ -23,10 +23,14 @@ type seat struct {
 // look is what there is of a channel at a hub.
 type look struct {
 	members operation.MemberList
-	offers  struct {
-		Methods []json.RawMessage `json:"methods"`
-		Topics  []json.RawMessage `json:"topics"`
-	}
+	offers  offers
+}
+
+// offers are operation.MethodInfo and operation.TopicInfo values, with members that are not
+// known here.
+type offers struct {
+	Methods []json.RawMessage `json:"methods"`
+	Topics  []json.RawMessage `json:"topics"`
 }
 
 // missing makes the absence of a channel no error.
@@ -66,7 +70,34 @@ func (s *side) look(channel string) (*look, error) {
 	if len(l.members.Members) == 0 {
 		return &l, nil
 	}
-	return &l, missing(s.operate(s.l.ctx, operation.Explore, operation.Query{Channel: channel, Schemas: true}, &l.offers))
+	err := s.operate(s.l.ctx, operation.Explore, operation.Query{Channel: channel, Schemas: true}, &l.offers)
+	if errors.Is(err, status.TooLarge) {
+		err = s.explore(channel, &l.offers)
+	}
+	return &l, missing(err)
+}
+
+// explore asks name by name: the schemas of the channel are longer than a message may be.
+func (s *side) explore(channel string, all *offers) error {
+	var names operation.Exploration
+	if err := s.operate(s.l.ctx, operation.Explore, operation.Query{Channel: channel}, &names); err != nil {
+		return err
+	}
+	set := make(map[string]struct{})
+	for _, m := range names.Methods {
+		set[m.Name] = struct{}{}
+	}
+	for _, t := range names.Topics {
+		set[t.Name] = struct{}{}
+	}
+	for name := range set {
+		var one offers
+		if err := missing(s.operate(s.l.ctx, operation.Explore, operation.Query{Channel: channel, Name: name, Schemas: true}, &one)); err != nil {
+			return err
+		}
+		all.Methods, all.Topics = append(all.Methods, one.Methods...), append(all.Topics, one.Topics...)
+	}
+	return nil
 }
 
 // carry brings the guests at the other side in line with what s has of a channel.

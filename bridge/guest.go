@@ -46,6 +46,7 @@ type guest struct {
 	s     *session.Session
 	ready chan struct{} // closed when s is there
 	used  int           // calls under way
+	over  bool          // nothing is done any more
 
 	wake chan struct{}
 
@@ -112,6 +113,11 @@ func (g *guest) seatLocked(channel string, s *seat, present bool) {
 func (g *guest) put(j *job, wait bool) {
 	for {
 		g.mu.Lock()
+		if g.over {
+			g.mu.Unlock()
+			g.lose(j, g.gone())
+			return
+		}
 		if !wait || len(g.jobs) < maxJobs || g.stopped() {
 			g.jobs = append(g.jobs, j)
 			g.mu.Unlock()
@@ -156,7 +162,9 @@ func (g *guest) run() {
 		case <-g.ctx.Done():
 			t.Stop()
 		}
-		wait = min(2*wait, maxDial)
+		if wait = min(2*wait, maxDial); wait == maxDial {
+			g.shed(err)
+		}
 	}
 }
 
@@ -252,8 +260,35 @@ func (g *guest) end() {
 	}
 	l.mu.Unlock()
 	l.signal()
+	g.mu.Lock()
+	g.over = true
+	g.mu.Unlock()
 	for j := g.next(); j != nil; j = g.next() {
-		g.lose(j, &status.Error{Code: status.Unavailable, Message: "the way to hub " + g.at.hub + " is another"})
+		g.lose(j, g.gone())
+	}
+}
+
+func (g *guest) gone() error {
+	return &status.Error{Code: status.Unavailable, Message: "the way to hub " + g.at.hub + " is another"}
+}
+
+// shed drops the messages that wait for a session that cannot be had, so that others go on.
+func (g *guest) shed(err error) {
+	g.mu.Lock()
+	var lost []*job
+	g.jobs = slices.DeleteFunc(g.jobs, func(j *job) bool {
+		if j.channel == "" {
+			lost = append(lost, j)
+		}
+		return j.channel == ""
+	})
+	if g.room != nil {
+		close(g.room)
+		g.room = nil
+	}
+	g.mu.Unlock()
+	for _, j := range lost {
+		g.lose(j, err)
 	}
 }
 
@@ -408,6 +443,8 @@ func (g *guest) try(op string, in any) bool {
 
 // session returns the guest's session, once it is there.
 func (g *guest) session(ctx context.Context) (*session.Session, error) {
+	t := time.NewTimer(opTime)
+	defer t.Stop()
 	for {
 		g.mu.Lock()
 		s, ready := g.s, g.ready
@@ -419,6 +456,8 @@ func (g *guest) session(ctx context.Context) (*session.Session, error) {
 		case <-ready:
 		case <-ctx.Done():
 			return nil, status.Convert(ctx.Err())
+		case <-t.C:
+			return nil, &status.Error{Code: status.Unavailable, Message: g.id + " has no session with hub " + g.at.hub}
 		case <-g.ctx.Done():
 			return nil, &status.Error{Code: status.Unavailable, Message: "the way to hub " + g.at.hub + " has just gone"}
 		}

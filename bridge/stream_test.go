@@ -4,6 +4,7 @@ package bridge_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -314,4 +315,28 @@ func TestKickedAcrossABridge(t *testing.T) {
 	_, err = alice.Channel("c").Join(t.Context())
 	must(t, err)
 	hasMembers(t, bob, "c", "alice@west", "bob")
+}
+
+// A channel whose schemas are longer than a message may be is carried name by name.
+func TestManySchemas(t *testing.T) {
+	west, east := newHouse(t, "west", false), newHouse(t, "east", false)
+	alice, bob := west.member("alice"), east.member("bob")
+	long := json.RawMessage(`{"description":"` + strings.Repeat("x", 30_000) + `"}`)
+	for i := range 20 {
+		must(t, alice.Channel("$").Operate(t.Context(), operation.Provide,
+			operation.Offer{Channel: "c", Method: fmt.Sprint("m", i), Input: long, Output: long}, nil))
+	}
+	small := func(ctx context.Context, o plexus.DialOptions) (*plexus.Client, error) {
+		o.Session.MaxMessage = 500_000
+		return west.dial(ctx, o)
+	}
+	joinBy(t, bridge.Config{A: bridge.Side{Dial: small}, B: bridge.Side{Dial: east.dial}})
+	for i := range 20 {
+		hasMethod(t, bob, "c", fmt.Sprint("m", i))
+	}
+	x, err := bob.Channel("c").Explore(t.Context(), "m7")
+	must(t, err)
+	if string(x.Methods[0].Input) != string(long) {
+		t.Fatalf("%.80s", x.Methods[0].Input)
+	}
 }
