@@ -27,13 +27,13 @@
 //	system.go     what the hub itself publishes      limits.go     who may have how much
 //	admin.go      what administrators do             group.go      who of a group gets a call
 //	request.go    calls that wait, or are sent again gather.go     calls that go to everybody
-//	letter.go     how they are sent
-//	lock.go       passwords of channels
+//	letter.go     how they are sent                  lock.go       passwords of channels
+//	link.go       bridges, and who speaks for members of other hubs
 //
 // The pure parts are packages: directory (who is there), balance (who gets it), guard (may he),
 // deadletter (what if not), schema (is it well formed), quota (how much of it), retain (what
-// was said before). What waits before a receiver is in package outlet, who got it in receipt,
-// what the hub has to say itself in bulletin.
+// was said before), routes (which way is it to another hub). What waits before a receiver is
+// in package outlet, who got it in receipt, what the hub has to say itself in bulletin.
 //
 // The data plane takes no lock that all members share: a route remembers where it leads
 // and looks again, under the hub's lock, only when that has gone. The lock is never held
