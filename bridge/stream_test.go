@@ -105,7 +105,7 @@ func TestStreams(t *testing.T) {
 		if n != 5000 {
 			t.Fatalf("%d items", n)
 		}
-		up, err := plexus.OpenUpload[int, string](ctx, bob.Channel("s"), "sum")
+		up, err := plexus.OpenUpload[string, int](ctx, bob.Channel("s"), "sum")
 		must(t, err)
 		for range 100 {
 			must(t, up.Send(ctx, strings.Repeat("x", 30_000)))
