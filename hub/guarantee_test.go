@@ -24,6 +24,8 @@ import (
 func TestNoLostFirstMessage(t *testing.T) {
 	eachPipe(t, hub.Config{}, func(t *testing.T, h *house) {
 		const workers, rounds = 4, 1250
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
 		owner := h.join("owner", nil)
 		for w := range workers {
 			owner.declare("ch", fmt.Sprint("t", w), true)
@@ -40,12 +42,12 @@ func TestNoLostFirstMessage(t *testing.T) {
 						t.Errorf("%+v", conf)
 						return
 					}
-					if err := r.Emit(patience(t), numbered(i, 0)); err != nil {
+					if err := r.Emit(ctx, numbered(i, 0)); err != nil {
 						t.Error(err)
 						return
 					}
 					for {
-						item, err := x.Recv(patience(t), nil)
+						item, err := x.Recv(ctx, nil)
 						if err != nil {
 							t.Errorf("publication %d of %s: %v", i, name, err)
 							return
