@@ -28,7 +28,7 @@ func TestStorm(t *testing.T) {
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed) // the order of what happens is the scheduler's
 			h := hubtest.New(t, &hubtest.Options{Hub: hub.Config{OwnerPolicy: policy, DefaultQueue: 16}})
-			ctx, cancel := context.WithTimeout(t.Context(), hubtest.Patience)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*hubtest.Patience)
 			defer cancel()
 			var wg sync.WaitGroup
 			for i := range most {
@@ -65,7 +65,7 @@ func storm(ctx context.Context, t *testing.T, h *hubtest.Hub, id string, r *rand
 			return
 		}
 		var wg sync.WaitGroup
-		for range 150 {
+		for range 80 {
 			err := act(ctx, m, r, &wg)
 			known := false
 			for _, code := range expected {
