@@ -57,6 +57,7 @@ func child(verb string) error {
 
 var childVerbs = map[string]func(argument string) error{
 	"greet":      greet,
+	"member":     func(string) error { return greet("member") },
 	"deaf":       deaf,
 	"fail":       func(string) error { return fmt.Errorf("on purpose") },
 	"well":       func(string) error { return nil },
@@ -83,7 +84,11 @@ func greet(argument string) error {
 		return err
 	}
 	defer p.Close()
-	_, err = plexus.Handle(p.Client(), "greet", func(_ context.Context, name string) (string, error) {
+	var at plexus.Provider = p.Client()
+	if argument == "member" {
+		at = p.Client().Channel("work")
+	}
+	_, err = plexus.Handle(at, "greet", func(_ context.Context, name string) (string, error) {
 		if argument == "noisy" {
 			flood("handler")
 		}
