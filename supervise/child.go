@@ -70,8 +70,11 @@ func begin(ctx context.Context, cfg *Config) (*Child, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.StartTimeout)
 	defer cancel()
 	c := &Child{
-		cfg: cfg, srv: cfg.Server, out: &output{cfg: cfg}, gift: &gift{},
+		cfg: cfg, out: &output{cfg: cfg}, gift: &gift{},
 		saidReady: make(chan struct{}), connected: make(chan struct{}), done: make(chan struct{}),
+	}
+	if cfg.serves() {
+		c.srv = cfg.Server
 	}
 	if err := c.launch(ctx); err != nil {
 		return nil, err
@@ -96,7 +99,7 @@ func (c *Child) launch(ctx context.Context) (err error) {
 	if c.dir, err = makeDir(c.cfg.TempDir); err != nil {
 		return coded(status.FailedPrecondition, err, "%s gets no directory of its own", c.cfg.Name)
 	}
-	if c.srv == nil && c.cfg.Address == "" && c.cfg.Handover != None {
+	if c.srv == nil && c.cfg.serves() {
 		if c.srv, err = plexus.NewServer(&plexus.ListenOptions{Log: c.cfg.Log}); err != nil {
 			return err
 		}
@@ -110,7 +113,7 @@ func (c *Child) launch(ctx context.Context) (err error) {
 	if c.proc, err = start(c.command(), c.keeper(), c.cfg.Linger); err != nil {
 		return coded(status.FailedPrecondition, err, "%s cannot be started", c.cfg.Name)
 	}
-	c.cfg.Log.Debug("child was started", "child", c.cfg.Name, "pid", c.PID(), "argv", c.cfg.Argv, "handover", string(c.cfg.Handover))
+	c.cfg.Log.Debug("child was started", "child", c.cfg.Name, "pid", c.PID(), "handover", string(c.cfg.Handover))
 	c.serve()
 	go c.watch()
 	return nil
@@ -361,7 +364,8 @@ func (c *Child) Name() string { return c.cfg.Name }
 // PID is its process id. It means nothing after its end: use Stop and Kill, not a signal.
 func (c *Child) PID() int { return c.proc.cmd.Process.Pid }
 
-// Server is the server that the child is connected with, nil if it is handed an Address.
+// Server is the server that the child is connected with, nil if it is handed an Address, or
+// nothing.
 func (c *Child) Server() *plexus.Server { return c.srv }
 
 // Peer is the child as somebody to call, to send to, to subscribe at: it and whatever the

@@ -102,6 +102,9 @@ type Line struct {
 	More bool
 }
 
+// serves reports whether it is this process that the child connects to.
+func (c *Config) serves() bool { return c.Address == "" && c.Handover != None }
+
 // settled returns a copy with the defaults filled in, or what is wrong.
 func (c *Config) settled() (*Config, error) {
 	if c == nil || len(c.Argv) == 0 || c.Argv[0] == "" {
@@ -122,7 +125,7 @@ func (c *Config) settled() (*Config, error) {
 		if runtime.GOOS == "windows" {
 			d.Ready = Connected
 		}
-		if d.Address != "" || d.Handover == None {
+		if !d.serves() {
 			d.Ready = Started
 		}
 	}
@@ -150,7 +153,7 @@ func (c *Config) check() error {
 		return status.Errorf(status.InvalidArgument, "ready %q is unknown: it is connect, said or start", c.Ready)
 	}
 	switch {
-	case c.Ready == Connected && (c.Address != "" || c.Handover == None):
+	case c.Ready == Connected && !c.serves():
 		return status.Errorf(status.InvalidArgument, "the child connects to somebody else, so when it has is not known here: wait for said or start")
 	case c.Handover == Stdio && c.Address != "":
 		return status.Errorf(status.InvalidArgument, "standard input and output lead to this process only: hand an address over in another way")

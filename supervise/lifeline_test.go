@@ -70,7 +70,7 @@ func TestAddress(t *testing.T) {
 	defer srv.Close()
 	for _, way := range []supervise.Handover{supervise.FD, supervise.Env, supervise.Args, supervise.Dapper} {
 		cfg := self("greet")
-		cfg.Handover, cfg.Address, cfg.Ready = way, srv.Endpoints()[0], supervise.Said
+		cfg.Handover, cfg.Address, cfg.Ready, cfg.Server = way, srv.Endpoints()[0], supervise.Said, srv
 		c := begin(t, cfg)
 		if len(srv.Peers()) != 1 || c.Peer() != nil || c.Server() != nil {
 			t.Errorf("%s: %d peers", way, len(srv.Peers()))

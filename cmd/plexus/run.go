@@ -110,7 +110,7 @@ func (a *app) supervise(ctx context.Context, r *runFlags) error {
 	if r.restart.Max == 0 {
 		r.restart.When = supervise.Never
 	}
-	r.restart.OnReady = func(c *supervise.Child) { a.sayReady(c, r.listen) }
+	r.restart.OnReady = func(c *supervise.Child) { a.say("running %s (pid %d)", c.Name(), c.PID()) }
 	r.restart.OnEnd = func(err error, wait time.Duration) {
 		switch {
 		case wait >= 0:
@@ -133,6 +133,9 @@ func (a *app) supervise(ctx context.Context, r *runFlags) error {
 			return err
 		}
 		defer srv.Close()
+		for _, e := range srv.Endpoints() {
+			a.say("listening on %s", e)
+		}
 		cfg.Server = srv
 	}
 	return childExit(supervise.Run(ctx, cfg, &r.restart))
@@ -168,16 +171,6 @@ func realAddress(address string) (string, error) {
 		}
 	}
 	return ep.String(), nil
-}
-
-// sayReady tells that the child is there, and where else its hub is.
-func (a *app) sayReady(c *supervise.Child, listen []string) {
-	if c.Server() != nil && len(listen) > 0 {
-		for _, e := range c.Server().Endpoints() {
-			a.say("listening on %s", e)
-		}
-	}
-	a.say("running %s (pid %d)", c.Name(), c.PID())
 }
 
 // pass hands on what the child prints.
