@@ -197,19 +197,29 @@ func (m *Member) nonce() []byte {
 func (m *Member) try(v *scram.Verifier, x *scram.Exchange, proof []byte) ([]byte, error) {
 	h := m.hub
 	who, now := guard.Guesser(m.s.Peer().Identity), h.cfg.Now()
-	l := &h.locks
+	signature, wait, ok := h.locks.try(who, now, v, x, proof)
+	switch {
+	case ok:
+		return signature, nil
+	case wait < 0:
+		return nil, guard.TooMany(-wait)
+	}
+	h.cfg.Log.Warn("wrong password", "hub", h.cfg.ID, "member", m.id, "guesser", who, "channel", x.Channel, "wait", wait)
+	return nil, guard.Wrong(x.Channel, wait)
+}
+
+// try judges a proof. wait, if it is not ok, is how long the next try has to wait; if it is
+// negative, this one came too early by so much and was not looked at.
+func (l *locks) try(who string, now time.Time, v *scram.Verifier, x *scram.Exchange, proof []byte) (signature []byte, wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if wait := l.backoff.Wait(who, now); wait > 0 {
-		return nil, guard.TooMany(wait)
+		return nil, -wait, false
 	}
-	signature, ok := v.Judge(x, proof)
-	if !ok {
-		wait := l.backoff.Failed(who, now)
-		h.cfg.Log.Warn("wrong password", "hub", h.cfg.ID, "member", m.id, "guesser", who, "channel", x.Channel, "wait", wait)
-		return nil, guard.Wrong(x.Channel, wait)
+	if signature, ok = v.Judge(x, proof); ok {
+		return signature, 0, true
 	}
-	return signature, nil
+	return nil, l.backoff.Failed(who, now), false
 }
 
 // protect is the operation that sets and removes a password.
@@ -278,10 +288,13 @@ func (m *Member) mayProtect(d *directory.Directory[*Member], in *operation.Prote
 	return nil, nil
 }
 
-// forgetLockLocked drops the password of a channel that has ended.
-func (h *Hub) forgetLockLocked(channel string) {
-	if l := h.locks.byName[channel]; l != nil && !l.preset && h.dir.Channel(channel) == nil {
-		delete(h.locks.byName, channel)
+// forgetLocksLocked drops the passwords of channels that have ended, after all has been told of it.
+func (h *Hub) forgetLocksLocked(changes []change) {
+	for i := range changes {
+		c := &changes[i]
+		if l := h.locks.byName[c.Channel]; c.Kind == directory.Left && l != nil && !l.preset && h.dir.Channel(c.Channel) == nil {
+			delete(h.locks.byName, c.Channel)
+		}
 	}
 }
 
@@ -372,6 +385,9 @@ func unheard(err error) deadletter.Reason {
 // while, and has not given the password any more.
 func (h *Hub) lockOutLocked(channel string, whom *Member, why string, now time.Time, after *aftermath) {
 	whom.keys.kick(channel, now)
+	if h.locks.byName[channel] == nil {
+		return
+	}
 	h.locks.doors.Add(1)
 	h.cutLocked(channel, &status.Error{Code: status.Evicted, Message: why}, after)
 }

@@ -423,3 +423,23 @@ var streaming = &session.Config{Router: serve{calls: map[string]func(*session.Ca
 	}
 	c.Reply(session.Message{})
 }}}}
+
+// The end of a channel with a password is told to those who have it, member by member, and to nobody else.
+func TestEndOfAProtectedChannelIsNotTold(t *testing.T) {
+	h := newHouse(t, hub.Config{})
+	owner, member, other := h.join("owner", nil), h.join("member", nil), h.join("other", nil)
+	owner.protect("ch", "secret")
+	must(t, member.unlock("ch", "secret"))
+	member.joinChannel("ch")
+	all, inside := mustWatch(other, ""), mustWatch(member, "")
+	owner.mustOp(operation.Leave, operation.Place{Channel: "ch"}, nil)
+	other.joinChannel("after")
+	if n := next(t, all); n.Channel != "after" {
+		t.Fatalf("%+v", n)
+	}
+	for _, want := range []string{"owner", "member"} {
+		if n := next(t, inside, operation.NoticeLeave); n.Member != want {
+			t.Fatalf("%+v", n)
+		}
+	}
+}

@@ -83,8 +83,9 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 		p.m.hub.count.twice.Add(1)
 		return
 	}
-	if t := p.topic; !t.gone.Load() && p.pass.check(p.m, t.at.channel) == nil { // who may not, learns nothing of the schema
-		if err := p.m.misfit(t.checks.Load().Publication(f.Codec, f.Payload)); err != nil {
+	t := p.topic
+	if checks := t.checks.Load(); checks != nil && !t.gone.Load() && p.pass.check(p.m, t.at.channel) == nil { // who may not, learns nothing of the schema
+		if err := p.m.misfit(checks.Publication(f.Codec, f.Payload)); err != nil {
 			p.m.hub.count.published.Add(1)
 			p.m.hub.count.publications.Drop(deadletter.Malformed)
 			s.Revoke(p, err) // the publisher's next publication fails with it; others go on

@@ -129,6 +129,7 @@ func (h *Hub) applyLocked(changes []change, cause *status.Error, after *aftermat
 		h.tellLocked(&operation.Notice{Type: c.Kind.Notice(), Channel: c.Channel, Member: c.Member.id, Name: c.Name, Reason: c.Reason}, after)
 		h.followLocked(&c, at, cause, after)
 	}
+	h.forgetLocksLocked(changes)
 }
 
 // followLocked does what a change brings about after it has been told.
@@ -148,7 +149,6 @@ func (h *Hub) followLocked(c *change, at place, cause *status.Error, after *afte
 			h.removeFeedLocked(f, cause, after)
 		}
 		h.tidyLocked(c.Channel)
-		h.forgetLockLocked(c.Channel)
 	}
 }
 
