@@ -34,7 +34,7 @@ type house struct {
 
 func newHouse(t testing.TB, id string, unix bool) *house {
 	t.Helper()
-	h := &house{t: t, hub: hub.New(hub.Config{ID: id, Bridges: anybody})}
+	h := &house{t: t, hub: hub.New(hub.Config{ID: id, Bridges: anybody, KickedFor: -1})}
 	var err error
 	h.srv, err = plexus.NewServer(&plexus.ListenOptions{ID: id, Hub: h.hub})
 	must(t, err)

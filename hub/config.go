@@ -30,6 +30,7 @@ const (
 	DefaultQueueBytes  = 8 << 20
 	DefaultMaxQueue    = 64 << 10
 	DefaultMaxBlock    = 50 * time.Millisecond
+	DefaultKickedFor   = time.Minute
 	DefaultMaxChannels = 4096
 	DefaultMaxMembers  = 16 << 10
 	DefaultMaxNames    = 16 << 10
@@ -117,6 +118,10 @@ type Config struct {
 	// topic. Its zero value looks into none.
 	Schemas schema.Rules
 
+	// KickedFor is how long a session that was removed from a channel may not come back: a
+	// minute if it is 0, not at all if it is negative.
+	KickedFor time.Duration
+
 	// Passwords are those of channels that nobody but this configuration sets, by channel.
 	// New keeps verifiers of them only; each takes some hundredths of a second.
 	Passwords map[string]string
@@ -175,6 +180,9 @@ func (c Config) withDefaults() Config {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
+	}
+	if c.KickedFor == 0 {
+		c.KickedFor = DefaultKickedFor
 	}
 	if c.MaxBlock <= 0 {
 		c.MaxBlock = DefaultMaxBlock

@@ -19,9 +19,6 @@ import (
 	"github.com/plexus-ipc/plexus/subject"
 )
 
-// kickedFor is how long a session that was kicked may not join the channel again.
-const kickedFor = time.Minute
-
 // lock is a password of a channel. A new password is a new lock: who has opened the old one
 // has opened nothing.
 type lock struct {
@@ -83,7 +80,7 @@ func (k *keyring) open(channel string, l *lock, present map[string]*lock) {
 	k.opened[channel] = l
 }
 
-func (k *keyring) kick(channel string, now time.Time) {
+func (k *keyring) kick(channel string, now, until time.Time) {
 	if k.kicked == nil {
 		k.kicked = make(map[string]time.Time)
 	}
@@ -92,7 +89,7 @@ func (k *keyring) kick(channel string, now time.Time) {
 			delete(k.kicked, name)
 		}
 	}
-	k.kicked[channel] = now.Add(kickedFor)
+	k.kicked[channel] = until
 	delete(k.opened, channel)
 }
 
@@ -384,7 +381,7 @@ func unheard(err error) deadletter.Reason {
 // lockOutLocked is what a kick means beyond the membership: the session stays outside for a
 // while, and has not given the password any more.
 func (h *Hub) lockOutLocked(channel string, whom *Member, why string, now time.Time, after *aftermath) {
-	whom.keys.kick(channel, now)
+	whom.keys.kick(channel, now, now.Add(h.cfg.KickedFor))
 	if h.locks.byName[channel] == nil {
 		return
 	}

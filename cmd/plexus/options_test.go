@@ -29,6 +29,7 @@ const (
 
 // notFlags are the fields of the configuration that no flag sets, and why.
 var notFlags = map[string]string{
+	"Hub.Bridges":           "made of AllowBridges",
 	"SecretFile":            "--secret-file is read before, for all verbs",
 	"Transports":            "a value of the program",
 	"Log":                   "made of --log-level and --log-format",
@@ -56,7 +57,7 @@ func TestOptions(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	samples["secret-file"] = secret
+	samples["secret-file"], samples["password"] = secret, "room="+secret
 	plain, set := configOf(t)
 	own := make(map[string]bool) // flags of serve alone
 	var s serveFlags

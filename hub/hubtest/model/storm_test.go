@@ -27,7 +27,7 @@ func TestStorm(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed) // the order of what happens is the scheduler's
-			h := hubtest.New(t, &hubtest.Options{Hub: hub.Config{OwnerPolicy: policy, DefaultQueue: 16}})
+			h := hubtest.New(t, &hubtest.Options{Hub: hub.Config{OwnerPolicy: policy, DefaultQueue: 16, KickedFor: -1}})
 			ctx, cancel := context.WithTimeout(t.Context(), 4*hubtest.Patience)
 			defer cancel()
 			var wg sync.WaitGroup

@@ -123,7 +123,7 @@ func (b bench) Errorf(f string, a ...any) { b.t.Errorf(f, a...) }
 func (b bench) Fatalf(f string, a ...any) { b.t.Fatalf(f, a...) }
 
 func newWorld(t *rapid.T) *world {
-	cfg := hub.Config{DefaultQueue: 64, OwnerPolicy: hub.Terminate}
+	cfg := hub.Config{DefaultQueue: 64, OwnerPolicy: hub.Terminate, KickedFor: -1}
 	promote := rapid.Bool().Draw(t, "promote")
 	if promote {
 		cfg.OwnerPolicy = hub.Promote
