@@ -74,6 +74,10 @@ type Config struct {
 	// Heartbeat is the silence after which a hub is asked for a sign of life, see
 	// session.Config; 0 is 5 s.
 	Heartbeat time.Duration
+	// Passwords are those of channels, by channel. A channel with a password is carried only if
+	// the bridge has it, and only to where the channel has the same: guests make it there, or
+	// give it, as everybody has to.
+	Passwords map[string]string
 	// MaxGuests is how many members the bridge speaks for on one side; 0 is 4096.
 	MaxGuests int
 	// Log takes what is worth a line; nil discards it.

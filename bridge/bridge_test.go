@@ -161,7 +161,12 @@ func hasTopic(t testing.TB, c *plexus.Client, channel, topic string) {
 // who serves a method that tells who calls.
 func who(t testing.TB, c *plexus.Client, channel string) {
 	t.Helper()
-	_, err := plexus.Handle(c.Channel(channel), "who", func(ctx context.Context, in string) (string, error) {
+	whoIn(t, c.Channel(channel))
+}
+
+func whoIn(t testing.TB, c *plexus.Channel) {
+	t.Helper()
+	_, err := plexus.Handle(c, "who", func(ctx context.Context, in string) (string, error) {
 		e, _ := plexus.EnvelopeOf(ctx)
 		return in + " from " + e.Sender, nil
 	})

@@ -23,6 +23,7 @@ type seat struct {
 // look is what there is of a channel at a hub.
 type look struct {
 	members operation.MemberList
+	fit     bool // something may be carried
 	offers  offers
 }
 
@@ -33,12 +34,32 @@ type offers struct {
 	Topics  []json.RawMessage `json:"topics"`
 }
 
-// missing makes the absence of a channel no error.
+// missing makes it no error that a channel is not there, or is none of the bridge's business.
 func missing(err error) error {
-	if errors.Is(err, status.NotFound) {
+	if errors.Is(err, status.NotFound) || errors.Is(err, status.Locked) {
 		return nil
 	}
 	return err
+}
+
+// members returns who is in a channel, and whether anything is to be carried from there or to
+// there: not if the password is missing on one side. It unlocks the channel if need be.
+func (s *side) members(channel string) (list operation.MemberList, fit bool, err error) {
+	password, guarded := s.l.b.cfg.Passwords[channel]
+	ask := func() error {
+		return s.operate(s.l.ctx, operation.Members, operation.Place{Channel: channel}, &list)
+	}
+	err = ask()
+	if guarded && errors.Is(err, status.Locked) {
+		if err = s.c.Channel(channel).Unlock(s.l.ctx, password); err != nil {
+			return list, false, err
+		}
+		err = ask()
+	}
+	if errors.Is(err, status.Locked) {
+		return list, false, nil
+	}
+	return list, len(list.Members) == 0 || list.Protected == guarded, missing(err)
 }
 
 // channels returns the names of all channels of the hub of which something goes either way.
@@ -58,19 +79,24 @@ func (s *side) channels() (names []string, err error) {
 	for name := range s.feeds {
 		names = append(names, name)
 	}
+	for name := range s.l.b.cfg.Passwords { // hidden from who has not given it
+		names = append(names, name)
+	}
 	return names, nil
 }
 
 // look asks what there is of a channel.
 func (s *side) look(channel string) (*look, error) {
 	var l look
-	if err := missing(s.operate(s.l.ctx, operation.Members, operation.Place{Channel: channel}, &l.members)); err != nil {
+	var err error
+	if l.members, l.fit, err = s.members(channel); err != nil {
 		return nil, err
 	}
-	if len(l.members.Members) == 0 {
+	if !l.fit || len(l.members.Members) == 0 {
+		l.members.Members = nil
 		return &l, nil
 	}
-	err := s.operate(s.l.ctx, operation.Explore, operation.Query{Channel: channel, Schemas: true}, &l.offers)
+	err = s.operate(s.l.ctx, operation.Explore, operation.Query{Channel: channel, Schemas: true}, &l.offers)
 	if errors.Is(err, status.TooLarge) {
 		err = s.explore(channel, &l.offers)
 	}
@@ -109,9 +135,12 @@ func (s *side) carry(channel string) error {
 	if err != nil {
 		return err
 	}
-	var there operation.MemberList
-	if err := missing(s.other.operate(s.l.ctx, operation.Members, operation.Place{Channel: channel}, &there)); err != nil {
+	there, fit, err := s.other.members(channel)
+	if err != nil {
 		return err
+	}
+	if !fit {
+		here.members.Members, here.offers = nil, offers{}
 	}
 	if err := s.listen(channel, len(here.members.Members) > 0); err != nil {
 		return err
@@ -166,7 +195,13 @@ func request(told json.RawMessage, channel, key, who string) (name string, by []
 	_ = json.Unmarshal(all[who], &by)
 	delete(all, "name")
 	delete(all, who)
-	delete(all, "described")
+	for _, k := range []string{"described", "active", "waiting"} {
+		delete(all, k)
+	}
+	var capacity int
+	if json.Unmarshal(all["capacity"], &capacity) == nil && len(by) > 1 { // that of all providers together
+		all["capacity"], _ = json.Marshal(max(capacity/len(by), 1))
+	}
 	for k, v := range map[string]string{"channel": channel, key: name} {
 		all[k], _ = json.Marshal(v)
 	}

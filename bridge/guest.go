@@ -46,7 +46,10 @@ type guest struct {
 	s     *session.Session
 	ready chan struct{} // closed when s is there
 	used  int           // calls under way
-	over  bool          // nothing is done any more
+
+	who    *plexus.Client              // that has s
+	opened map[string]*session.Session // channels that were unlocked, and where
+	over   bool                        // nothing is done any more
 
 	wake chan struct{}
 
@@ -192,7 +195,7 @@ func (g *guest) dial() error {
 		g.sit(&job{channel: channel, seat: seat})
 	}
 	g.mu.Lock()
-	g.s = s
+	g.s, g.who = s, c
 	close(g.ready)
 	g.mu.Unlock()
 	return nil
@@ -348,6 +351,9 @@ func (g *guest) emit(j *job) error {
 		if err != nil {
 			return err
 		}
+		if err := g.unlock(g.ctx, s, j.bind.Channel); err != nil {
+			return err
+		}
 		r = s.Route(j.bind)
 		g.routes[j.bind] = r
 	}
@@ -405,7 +411,7 @@ func (g *guest) sit(j *job) {
 		return
 	}
 	if has == nil {
-		if !g.try(operation.Join, operation.Place{Channel: j.channel}) {
+		if !g.enter(j.channel) || !g.try(operation.Join, operation.Place{Channel: j.channel}) {
 			return
 		}
 		has = &seat{methods: make(map[string]json.RawMessage), topics: make(map[string]json.RawMessage)}
@@ -413,6 +419,46 @@ func (g *guest) sit(j *job) {
 	}
 	g.offer(has.methods, j.seat.methods, operation.Provide, operation.Withdraw)
 	g.offer(has.topics, j.seat.topics, operation.Declare, operation.Retract)
+}
+
+// enter gives the password of a channel that has one, or makes the channel with it.
+func (g *guest) enter(channel string) bool {
+	password, guarded := g.at.l.b.cfg.Passwords[channel]
+	if !guarded {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(g.ctx, opTime)
+	defer cancel()
+	err := g.c.Channel(channel).WithPassword(password).Enter(ctx)
+	if err != nil && g.ctx.Err() == nil {
+		g.at.l.b.cfg.Log.Warn("guest may not enter", "guest", g.id, "hub", g.at.hub, "channel", channel, "error", err)
+	}
+	return err == nil
+}
+
+// unlock gives the password of a channel on a session of the guest, once: who only calls has no
+// seat there. The message came by a channel with the same password.
+func (g *guest) unlock(ctx context.Context, s *session.Session, channel string) error {
+	password, guarded := g.at.l.b.cfg.Passwords[channel]
+	if !guarded {
+		return nil
+	}
+	g.mu.Lock()
+	known, c := g.opened[channel] == s, g.who
+	g.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := c.Channel(channel).Unlock(ctx, password); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.opened == nil {
+		g.opened = make(map[string]*session.Session)
+	}
+	g.opened[channel] = s
+	return nil
 }
 
 // offer brings what the guest offers in line with what it should. What somebody else has

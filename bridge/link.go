@@ -120,12 +120,16 @@ func (l *link) run() error {
 		}
 		l.wg.Go(func() { s.watch(x) })
 	}
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
 	for {
 		if err := l.update(); err != nil && l.ctx.Err() == nil {
 			return err
 		}
 		select {
 		case <-l.wake:
+		case <-look.C:
+			l.touchLocked()
 		case <-l.ctx.Done():
 			return context.Cause(l.ctx)
 		}
@@ -148,6 +152,17 @@ func (l *link) close() {
 		}
 	}
 	l.wg.Wait()
+}
+
+// lookAgain is how often channels with a password are looked at: of those that the link has not
+// unlocked yet it gets no news.
+const lookAgain = time.Second
+
+// touchLocked has them looked at.
+func (l *link) touchLocked() {
+	for channel := range l.b.cfg.Passwords {
+		l.touch(channel)
+	}
 }
 
 // touch has a channel looked at; all of them for "".

@@ -82,6 +82,9 @@ func (r *relay) start(c *session.Call) error {
 	if err != nil {
 		return err
 	}
+	if err := r.by.unlock(ctx, out, r.bind.Channel); err != nil {
+		return err
+	}
 	m := c.Message()
 	m.Source, m.Deadline = 0, 0
 	r.mu.Lock()

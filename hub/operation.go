@@ -189,6 +189,7 @@ func (m *Member) list(in operation.Place) (out operation.MemberList, err error) 
 	if c == nil {
 		return out, status.Errorf(status.NotFound, "there is no channel %q", in.Channel)
 	}
+	out.Protected = h.locks.byName[in.Channel] != nil
 	for _, o := range c.Members() {
 		since, methods, topics, _ := c.Seat(o)
 		d := o.describeLocked(now.Sub(since))

@@ -154,8 +154,9 @@ type Member struct {
 
 // MemberList answers Members. For the channel "" it lists all sessions.
 type MemberList struct {
-	Channel string   `json:"channel"`
-	Members []Member `json:"members"`
+	Channel   string   `json:"channel"`
+	Members   []Member `json:"members"`
+	Protected bool     `json:"protected,omitempty"` // the channel has a password, which the asker has given
 }
 
 // ChannelInfo is an entry of ChannelList.
