@@ -62,7 +62,7 @@ func (d *Daemon) bridges(ctx context.Context) (wait func(), err error) {
 		o := plexus.DialOptions{Secret: d.known, TLS: conf, Transports: d.cfg.Transports, Log: d.log}
 		b, err := bridge.New(bridge.Config{
 			A: bridge.Side{Dial: bridge.To(own, o), Channels: d.cfg.BridgeChannels}, B: bridge.Side{Dial: bridge.To(address, o), Channels: d.cfg.BridgeChannels},
-			Log: d.log.With("bridge", address),
+			Passwords: d.passwords, Log: d.log.With("bridge", address),
 		})
 		if err != nil {
 			return nil, err

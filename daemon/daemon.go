@@ -22,12 +22,13 @@ import (
 
 // Daemon is a hub with listeners, see the package comment. It is safe for concurrent use.
 type Daemon struct {
-	cfg    Config
-	secret bool
-	known  []byte // the secret
-	log    *slog.Logger
-	hub    *hub.Hub
-	srv    *plexus.Server
+	cfg       Config
+	secret    bool
+	known     []byte            // the secret
+	passwords map[string]string // of channels
+	log       *slog.Logger
+	hub       *hub.Hub
+	srv       *plexus.Server
 
 	ready chan struct{}   // closed when all addresses are bound
 	stop  chan struct{}   // closed by Stop
@@ -85,9 +86,10 @@ func (d *Daemon) build(secret []byte) (err error) {
 	}
 	h := d.cfg.Hub
 	h.Log, h.Endpoints = d.log, d.Endpoints
-	if h.Passwords, err = d.cfg.passwords(d.log); err != nil {
+	if h.Passwords, err = d.cfg.ChannelPasswords(d.log); err != nil {
 		return err
 	}
+	d.passwords = h.Passwords
 	if h.Bridges == nil {
 		h.Bridges = BridgeRule(d.cfg.bridgeNames())
 	}

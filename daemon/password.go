@@ -53,8 +53,8 @@ func checkPassword(password string) error {
 	return nil
 }
 
-// passwords returns Hub.Passwords with the content of PasswordFiles.
-func (c *Config) passwords(log *slog.Logger) (map[string]string, error) {
+// ChannelPasswords returns Hub.Passwords with the content of PasswordFiles.
+func (c *Config) ChannelPasswords(log *slog.Logger) (map[string]string, error) {
 	all := maps.Clone(c.Hub.Passwords)
 	if all == nil {
 		all = make(map[string]string)

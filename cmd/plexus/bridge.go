@@ -39,6 +39,7 @@ type bridgeFlags struct {
 	out, in    []string
 	none       []string // "out", "in": nothing goes that way
 	secondFile string
+	passwords  []string
 }
 
 func (a *app) bridge() *cobra.Command {
@@ -52,6 +53,7 @@ func (a *app) bridge() *cobra.Command {
 	cmd.Flags().StringSliceVar(&flags.in, "in", nil, "channels of which something goes from the second to the first (default: all)")
 	cmd.Flags().StringSliceVar(&flags.none, "nothing", nil, "nothing at all goes that way: out or in")
 	cmd.Flags().StringVar(&flags.secondFile, "second-secret-file", "", "file with the secret of the second hub (default: that of the first)")
+	cmd.Flags().StringArrayVar(&flags.passwords, "password", nil, "password of a channel that is to go over: channel=FILE or channel=env:NAME, may be repeated")
 	cmd.RunE = a.verb(0, func(ctx context.Context, args []string) error {
 		cfg, err := a.bridgeConfig(&flags, args)
 		if err != nil {
@@ -81,18 +83,30 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// awaitLink returns once the hubs are linked, or the error that the bridge has ended with.
+// settleTime is how long a bridge that is linked may take to bring over what there is, before it
+// is called linked all the same.
+const settleTime = 5 * time.Second
+
+// awaitLink returns once the hubs are linked and what there was has been brought over, or the
+// error that the bridge has ended with.
 func (a *app) awaitLink(b *bridge.Bridge, over <-chan error) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for len(b.Stats().Hubs) < 2 {
+	var linked time.Time
+	for {
+		s := b.Stats()
+		if len(s.Hubs) == 2 && linked.IsZero() {
+			linked = time.Now()
+		}
+		if !linked.IsZero() && (s.Pending == 0 || time.Since(linked) > settleTime) && len(s.Hubs) == 2 {
+			return nil
+		}
 		select {
 		case err := <-over:
 			return err
 		case <-tick.C:
 		}
 	}
-	return nil
 }
 
 // bridgeConfig makes the bridge's configuration of the flags.
@@ -140,10 +154,19 @@ func (a *app) bridgeConfig(f *bridgeFlags, hubs []string) (*bridge.Config, error
 			log.Warn(warning)
 		}
 	}
+	var given daemon.Config
+	if err := a.presets(&given, f.passwords); err != nil {
+		return nil, err
+	}
+	passwords, err := given.ChannelPasswords(log)
+	if err != nil {
+		return nil, err
+	}
 	if hubs[0] == hubs[1] {
 		return nil, usage(fmt.Errorf("both ends of the bridge are %s: a hub is not linked to itself", hubs[0]))
 	}
 	return &bridge.Config{
-		A: bridge.Side{Dial: bridge.To(hubs[0], o), Channels: f.out}, B: bridge.Side{Dial: bridge.To(hubs[1], second), Channels: f.in}, Log: log,
+		A: bridge.Side{Dial: bridge.To(hubs[0], o), Channels: f.out}, B: bridge.Side{Dial: bridge.To(hubs[1], second), Channels: f.in},
+		Passwords: passwords, Log: log,
 	}, nil
 }

@@ -38,6 +38,7 @@ class Blocking(test_blocking.Case):
         self.assertEqual(a.publish_acknowledged("ack/t", 1), plexus_ipc.Receipt(0, 0))
         self.fails(Code.NOT_OWNER, b.publish_acknowledged, "ack/t", 1)
         a.publish("ack/t", 2)
+        a.flush(PATIENCE)  # the hub has it: nobody who subscribes from now on gets it
         with b.subscribe("ack/t") as news:
             late = a.publish_acknowledged("ack/t", 3, timeout=0.2)
             self.assertEqual((late.matched, late.delivered, late.missed), (1, 0, (("pub-b", "deadline"),)))
