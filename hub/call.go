@@ -60,6 +60,10 @@ func (r *caller) Call(c *session.Call) {
 		c.Fail(err)
 		return
 	}
+	if err := r.m.mayPass(1); err != nil {
+		c.Fail(r.m.hub.count.fail(err))
+		return
+	}
 	o := r.offer.Load()
 	if o == nil || !o.valid() {
 		var err error

@@ -118,6 +118,12 @@ type Config struct {
 	// topic. Its zero value looks into none.
 	Schemas schema.Rules
 
+	// MaxRatePerMember is how many calls, events, broadcasts and publications a second a member
+	// may send, and as many at once after a rest; 0 for any number. A call too many fails with
+	// status.LimitExceeded, which says how long to wait; of the rest what is too much is dropped,
+	// counted, and told to the sender by the failure of its next one.
+	MaxRatePerMember int
+
 	// KickedFor is how long a session that was removed from a channel may not come back: a
 	// minute if it is 0, not at all if it is negative.
 	KickedFor time.Duration

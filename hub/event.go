@@ -145,6 +145,11 @@ func (r *eventRoute) receiver() (*receiver, error) {
 // wants it, is told with the revocation of its route.
 func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
 	events := &r.m.hub.count.events
+	if err := r.m.mayPass(1); err != nil {
+		events.Drop(deadletter.TooFast)
+		s.Revoke(r, status.Convert(err))
+		return
+	}
 	to, err := r.receiver()
 	if err != nil {
 		events.Drop(unheard(err))
@@ -214,6 +219,11 @@ func (r *broadcastRoute) crowd() (*crowd, error) {
 
 // Receive implements session.Target.
 func (r *broadcastRoute) Receive(s *session.Session, f *session.Frame) {
+	if err := r.m.mayPass(1); err != nil {
+		r.m.hub.count.events.Drop(deadletter.TooFast)
+		s.Revoke(r, status.Convert(err))
+		return
+	}
 	c, err := r.crowd()
 	if err != nil {
 		r.m.hub.count.events.Drop(unheard(err))

@@ -20,6 +20,7 @@ type Member struct {
 	number uint64 // what the source field of its messages says
 	user   *user
 	queued outlet.Account // bytes that wait for it at the hub
+	pace   *pace          // nil for no bound
 	remote bool           // it stands for a member of another hub
 
 	// guarded by hub.mu
@@ -40,7 +41,7 @@ func newMember(h *Hub, s *session.Session, u *user) *Member {
 	_, origin := operation.Origin(id)
 	return &Member{
 		hub: h, s: s, id: id, remote: origin != "", number: h.names.Add(id), feeds: make(map[*feed]struct{}),
-		user: u, queued: outlet.Account{Limit: h.cfg.MaxQueuedPerMember, Within: &u.queued},
+		user: u, pace: newPace(h.cfg.MaxRatePerMember), queued: outlet.Account{Limit: h.cfg.MaxQueuedPerMember, Within: &u.queued},
 	}
 }
 

@@ -79,6 +79,11 @@ func (m *Member) bindTopic(b wire.Bind) (session.Target, error) {
 
 // Receive implements session.Target.
 func (p *publisher) Receive(s *session.Session, f *session.Frame) {
+	if err := p.m.mayPass(1); err != nil {
+		p.m.hub.count.publications.Drop(deadletter.TooFast)
+		s.Revoke(p, status.Convert(err))
+		return
+	}
 	if p.again(f.Sequence) {
 		p.m.hub.count.twice.Add(1)
 		return
@@ -100,7 +105,7 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 
 // ReceiveRun implements session.RunTarget. What is judged is judged one by one.
 func (p *publisher) ReceiveRun(s *session.Session, run session.Run) bool {
-	if p.m.remote || p.topic.checks.Load() != nil || p.topic.kept.Load() != nil || p.topic.audienceNow(p.m.hub).blocks {
+	if p.m.remote || p.m.pace != nil || p.topic.checks.Load() != nil || p.topic.kept.Load() != nil || p.topic.audienceNow(p.m.hub).blocks {
 		return false
 	}
 	m := outlet.OfRun(run, p.m.number)

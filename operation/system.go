@@ -81,6 +81,8 @@ type Limit struct {
 	Of    string `json:"of,omitempty"` // which of them, such as "uid:1000"
 	Usage int    `json:"usage"`        // how much is used
 	Bound int    `json:"bound"`        // and how much may be
+	// RetryAfter is how long to wait, in seconds, 0 where waiting is of no use.
+	RetryAfter float64 `json:"retry_after_seconds,omitempty"`
 }
 
 // Message is an event for one session, whatever channels it is in: it gets it on Channel, from

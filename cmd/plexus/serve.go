@@ -119,6 +119,7 @@ func (s *serveFlags) addHub(f *pflag.FlagSet) {
 	f.IntVar(&h.DefaultQueue, "queue", hub.DefaultQueue, "messages that may wait for one subscription")
 	f.IntVar(&h.DefaultQueueBytes, "queue-bytes", hub.DefaultQueueBytes, "their bytes")
 	f.IntVar(&h.MaxQueue, "max-queue", hub.DefaultMaxQueue, "longest queue that a subscription may ask for")
+	f.IntVar(&h.MaxRatePerMember, "max-rate", 0, "calls, events and publications a second of one client; 0 for any number")
 	f.DurationVar(&h.KickedFor, "kicked-for", hub.DefaultKickedFor, "how long a session that was removed from a channel may not come back to it; less than 0 for not at all")
 	f.DurationVar(&h.MaxBlock, "max-block", hub.DefaultMaxBlock, "how long a subscription with the policy block may hold up a publisher each time")
 	f.IntVar(&h.MaxKeptBytesPerTopic, "keep-topic-bytes", hub.DefaultMaxTopic, "bytes that a topic may keep for those who subscribe later")

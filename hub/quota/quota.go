@@ -27,6 +27,7 @@ const (
 	Metadata      = "metadata"      // bytes
 	Calls         = "calls"         // open, subscriptions and watches included
 	QueuedBytes   = "queued_bytes"
+	Rate          = "rate" // messages a second
 )
 
 // Scopes of limits.
