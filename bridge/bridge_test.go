@@ -230,6 +230,9 @@ func TestPublications(t *testing.T) {
 		must(t, err)
 		back, err := plexus.Subscribe[int](t.Context(), alice.Channel("news"), ">")
 		must(t, err)
+		for _, h := range []*house{west, east} { // a watch and a subscription of the link, and ours
+			eventually(t, "the bridge listens", func() bool { return h.hub.Status().Subscriptions >= 3 })
+		}
 		const n = 1000
 		for i := range n {
 			must(t, plexus.Publish(t.Context(), alice.Channel("news"), "own", i))
