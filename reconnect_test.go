@@ -14,6 +14,7 @@ import (
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/client"
 	"github.com/plexus-ipc/plexus/hub"
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/status"
 )
 
@@ -265,5 +266,75 @@ func TestReconnectGivesUp(t *testing.T) {
 	<-c.Done()
 	if _, err := plexus.Call[int](t.Context(), c, "x", 1); !errors.Is(err, net.ErrClosed) {
 		t.Error("a call on a closed client:", err)
+	}
+}
+
+// A service is restored whole: its methods, topics and listeners.
+func TestReconnectRestoresServices(t *testing.T) {
+	address := path(t)
+	srv := newHub(t, address)
+	var told states
+	c, err := plexus.Dial(t.Context(), address, told.options())
+	must(t, err)
+	defer c.Close()
+	heard := make(chan string, 1)
+	svc := service.New()
+	_, err = plexus.Handle(svc, "add", add)
+	must(t, err)
+	_, err = plexus.Declare(svc, "news", plexus.WithShared())
+	must(t, err)
+	plexus.On(svc, "shout", func(_ context.Context, s string) { heard <- s })
+	_, err = svc.Attach(t.Context(), c.Channel("room"))
+	must(t, err)
+	srv.Close()
+	told.await(t, client.Retrying)
+	newHub(t, address)
+	told.await(t, client.Connected)
+	other, err := plexus.Dial(t.Context(), address, nil)
+	must(t, err)
+	defer other.Close()
+	room := other.Channel("room")
+	sum, err := plexus.Call[Sum](t.Context(), room, "add", Add{1, 2})
+	must(t, err)
+	if sum.Sum != 3 {
+		t.Error(sum)
+	}
+	must(t, plexus.Publish(t.Context(), room, "news", "x"))
+	must(t, plexus.Broadcast(t.Context(), room, "shout", "here"))
+	if s := <-heard; s != "here" {
+		t.Error(s)
+	}
+}
+
+// A channel with a password is opened again, by the handle that knows it.
+func TestReconnectOpensLockedChannels(t *testing.T) {
+	address := path(t)
+	srv := newHub(t, address)
+	var told states
+	c, err := plexus.Dial(t.Context(), address, told.options())
+	must(t, err)
+	defer c.Close()
+	safe := c.Channel("safe").WithPassword("open sesame")
+	_, err = plexus.Handle(safe, "add", add)
+	must(t, err)
+	sub, err := plexus.Subscribe[string](t.Context(), safe, ">")
+	must(t, err)
+	_, err = plexus.Declare(safe, "news")
+	must(t, err)
+	srv.Close()
+	told.await(t, client.Retrying)
+	newHub(t, address)
+	told.await(t, client.Connected)
+	other, err := plexus.Dial(t.Context(), address, nil)
+	must(t, err)
+	defer other.Close()
+	if _, err := plexus.Call[Sum](t.Context(), other.Channel("safe"), "add", Add{1, 2}); !errors.Is(err, status.Locked) {
+		t.Error("without the password:", err)
+	}
+	_, err = plexus.Call[Sum](t.Context(), other.Channel("safe").WithPassword("open sesame"), "add", Add{1, 2})
+	must(t, err)
+	must(t, plexus.Publish(t.Context(), safe, "news", "x"))
+	if p, err := sub.Next(t.Context()); err != nil || p.Value != "x" || !p.Resumed {
+		t.Error(p, err)
 	}
 }
