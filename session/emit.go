@@ -229,7 +229,7 @@ func (o *outbox) collectLocked() {
 	mine := o.writing.Load()
 	for last, same := -1, 0; same < calmLooks; same++ {
 		size := len(o.buf)
-		if o.closed || o.writing.Load() != mine || o.urgent || size >= oneWayFlush {
+		if size == 0 || o.closed || o.writing.Load() != mine || o.urgent || size >= oneWayFlush {
 			return
 		}
 		if size != last {
