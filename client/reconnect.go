@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"log/slog"
 	"time"
 
 	"github.com/plexus-ipc/plexus/internal/backoff"
@@ -73,12 +74,30 @@ func (p Phase) String() string {
 
 // tell tells who wants to know.
 func (c *Client) tell(st State) {
-	if log := c.cfg.Session.Log; log != nil {
-		log.Info("connection "+st.Phase.String(), "attempt", st.Attempt, "delay", st.Delay, "what", st.What, "reason", st.Err)
+	r := c.cfg.Reconnect
+	if r == nil {
+		return
 	}
-	if r := c.cfg.Reconnect; r != nil && r.OnState != nil {
+	if log := c.cfg.Session.Log; log != nil {
+		log.LogAttrs(context.Background(), slog.LevelInfo, "connection "+st.Phase.String(), st.attrs()...)
+	}
+	if r.OnState != nil {
 		r.OnState(st)
 	}
+}
+
+// attrs are those of the line in the log.
+func (s *State) attrs() (all []slog.Attr) {
+	if s.Phase == Retrying {
+		all = append(all, slog.Int("attempt", s.Attempt), slog.Duration("delay", s.Delay))
+	}
+	if s.What != "" {
+		all = append(all, slog.String("what", s.What))
+	}
+	if s.Err != nil {
+		all = append(all, slog.String("reason", s.Err.Error()))
+	}
+	return all
 }
 
 // lose has the connection made anew after session s has ended with err. It is called by

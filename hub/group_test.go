@@ -395,3 +395,13 @@ func TestGroupMemoryIsBounded(t *testing.T) {
 		wantCode(t, err, status.PeerGone)
 	}
 }
+
+// The policy of a group that names none is told, also in a channel that the first provider makes.
+func TestGroupTellsItsPolicy(t *testing.T) {
+	h := newHouse(t, hub.Config{})
+	h.join("a", nil).share("job", operation.Sharing{Group: "g"})
+	p := h.join("p", nil)
+	if x := p.explore("job"); x.Group != "g" || x.Balance != operation.LeastActive {
+		t.Errorf("%+v", x)
+	}
+}

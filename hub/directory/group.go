@@ -56,9 +56,9 @@ func (d *Directory[M]) Provide(channel, name string, terms Terms, m M, now time.
 			return nil, false, quota.Exceeded(operation.Limit{Name: quota.Methods, Scope: quota.ByChannel, Of: channel, Usage: len(c.methods), Bound: d.rules.Names},
 				"channel %s has %d methods and takes no more", channel, len(c.methods))
 		}
-		if err := x.takes(channel+"/"+name, &terms, m); err != nil {
-			return nil, false, err
-		}
+	}
+	if err := x.takes(channel+"/"+name, &terms, m); err != nil {
+		return nil, false, err
 	}
 	said := 0
 	if x != nil && x.by == m {
