@@ -151,9 +151,15 @@ func TestBlockEnds(t *testing.T) {
 		}()
 		for h.h.Status().Blocked < before+5 { // the window may begin half used up
 			must(t, q.s.Ping(t.Context()))
+			select {
+			case err := <-done:
+				t.Fatalf("the publisher was not held up: %v, %+v", err, h.h.Status())
+			default:
+			}
 		}
 		end(q, x)
 		must(t, <-done)
+		must(t, p.s.Ping(t.Context())) // what was under way is not for the next one
 		q.s.Close()
 		q.s.Wait()
 		q.hubs.Wait()
