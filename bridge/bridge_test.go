@@ -34,9 +34,15 @@ type house struct {
 
 func newHouse(t testing.TB, id string, unix bool) *house {
 	t.Helper()
-	h := &house{t: t, hub: hub.New(hub.Config{ID: id, Bridges: anybody, KickedFor: -1})}
+	return newHouseOf(t, hub.Config{ID: id}, unix)
+}
+
+func newHouseOf(t testing.TB, cfg hub.Config, unix bool) *house {
+	t.Helper()
+	cfg.Bridges = anybody
+	h := &house{t: t, hub: hub.New(cfg)}
 	var err error
-	h.srv, err = plexus.NewServer(&plexus.ListenOptions{ID: id, Hub: h.hub})
+	h.srv, err = plexus.NewServer(&plexus.ListenOptions{ID: cfg.ID, Hub: h.hub})
 	must(t, err)
 	if unix {
 		dir, err := os.MkdirTemp("", "plexus")
