@@ -302,6 +302,9 @@ func (h *Hub) provideLocked(c *change, at place, after *aftermath) {
 // withdrawLocked takes a provider out that the directory has let go.
 func (h *Hub) withdrawLocked(c *change, at place, after *aftermath) {
 	o := h.offers[at]
+	if o == nil { // the pool went with the last provider that lived, before this one had left
+		return
+	}
 	if o.pool != nil {
 		after.pumped = append(after.pumped, o.pool)
 		if o.pool.dismiss(c.Member) > 0 {
