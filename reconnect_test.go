@@ -136,7 +136,7 @@ func TestReconnectRestores(t *testing.T) {
 			}
 			must(t, sub.Close())
 			must(t, c.Close())
-			if want := []client.Phase{client.Connected, client.Disconnected, client.Retrying, client.Connected}; !slices.Equal(told.phases(), want) {
+			if want := []client.Phase{client.Connected, client.Disconnected, client.Retrying, client.Connected, client.Ended}; !slices.Equal(told.phases(), want) {
 				t.Error(told.phases())
 			}
 		})
@@ -264,6 +264,7 @@ func TestReconnectGivesUp(t *testing.T) {
 		t.Error("the subscription of a closed client:", err)
 	}
 	<-c.Done()
+	told.await(t, client.Ended)
 	if _, err := plexus.Call[int](t.Context(), c, "x", 1); !errors.Is(err, net.ErrClosed) {
 		t.Error("a call on a closed client:", err)
 	}

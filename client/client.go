@@ -58,7 +58,8 @@ type Client struct {
 	wg       sync.WaitGroup
 	done     chan struct{}
 	over     bool
-	err      error // why it ended, if over
+	tried    time.Time // when the last attempt began
+	err      error     // why it ended, if over
 }
 
 // attempt is a connection in the making, shared by all who wait for it.
@@ -203,15 +204,20 @@ func (c *Client) adoptLocked(s *session.Session) {
 }
 
 // endLocked notes why no session follows.
-func (c *Client) endLocked(err error) {
+// It returns false if that was known.
+func (c *Client) endLocked(err error) bool {
 	if c.over {
-		return
+		return false
 	}
 	c.over, c.err = true, err
 	close(c.done)
+	return true
 }
 
 func (c *Client) open(ctx context.Context) (*session.Session, error) {
+	c.mu.Lock()
+	c.tried = time.Now()
+	c.mu.Unlock()
 	conn, err := c.dialConn(ctx)
 	if err != nil {
 		return nil, unreachable(err)

@@ -43,6 +43,9 @@ const (
 	DefaultMaxDelay = 10 * time.Second
 )
 
+// minSpacing is the least time between the beginnings of two attempts: five in a second.
+const minSpacing = 200 * time.Millisecond
+
 // attemptTimeout bounds one attempt: to connect, to shake hands and to restore.
 const attemptTimeout = 15 * time.Second
 
@@ -103,33 +106,40 @@ func (s *State) attrs() (all []slog.Attr) {
 // lose has the connection made anew after session s has ended with err. It is called by
 // whoever notices it first, and does nothing for others.
 func (c *Client) lose(s *session.Session, err error) {
+	if c.follow(s, err) {
+		c.tell(State{Phase: Ended, Err: err})
+	}
+}
+
+// follow begins to make the connection anew; true if none follows and that was not known.
+func (c *Client) follow(s *session.Session, err error) (ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ledger == nil || c.closed {
-		c.endLocked(err)
-		return
+		return c.endLocked(err)
 	}
 	if !c.cur.CompareAndSwap(s, nil) {
-		return
+		return false
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &attempt{done: make(chan struct{}), cancel: cancel, lender: ctx, anew: true, cause: err}
 	c.dial = a
 	c.wg.Go(func() { c.reconnect(ctx, a) })
+	return false
 }
 
 // reconnect makes attempts until one succeeds, or none will.
 func (c *Client) reconnect(ctx context.Context, a *attempt) {
 	defer a.cancel()
 	r := c.cfg.Reconnect
-	wait := backoff.Policy{Floor: 200 * time.Millisecond, Base: 100 * time.Millisecond, Max: r.MaxDelay}
+	wait := backoff.Policy{Floor: minSpacing, Base: 100 * time.Millisecond, Max: r.MaxDelay}
 	if wait.Max <= 0 {
 		wait.Max = DefaultMaxDelay
 	}
 	err := a.cause
 	c.tell(State{Phase: Disconnected, Err: err})
 	for failures := 0; r.Attempts <= 0 || failures < r.Attempts; failures++ {
-		delay := wait.Delay(failures)
+		delay := max(wait.Delay(failures), minSpacing-time.Since(c.lastTry())) // also if the one before succeeded
 		c.tell(State{Phase: Retrying, Attempt: failures + 1, Delay: delay, Err: err})
 		if !pause(ctx, delay) {
 			break
@@ -145,6 +155,13 @@ func (c *Client) reconnect(ctx context.Context, a *attempt) {
 		}
 	}
 	c.settle(a, nil, err)
+}
+
+// lastTry returns when the last attempt began.
+func (c *Client) lastTry() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tried
 }
 
 // again makes one attempt.
