@@ -211,16 +211,13 @@ func (s *Session) letSend() {
 	o.mu.Lock()
 	wait := o.bursts != o.seen && !o.writing.Load() && !o.closed
 	o.seen = o.bursts
-	o.mu.Unlock()
-	if wait {
-		time.Sleep(burst)
-		return
-	}
-	o.mu.Lock()
-	if !o.writing.Load() {
+	if !wait && !o.writing.Load() {
 		o.collectLocked()
 	}
 	o.mu.Unlock()
+	if wait {
+		time.Sleep(burst)
+	}
 }
 
 // collectLocked lets a sender on another processor that is in the middle of many one-way
