@@ -51,12 +51,12 @@ type part struct {
 // gather passes a call on to all of a pool.
 func (m *Member) gather(c *session.Call, p *pool) {
 	if c.Shape() != wire.Unary {
-		c.Fail(status.Errorf(status.WrongShape, "%s/%s goes to all providers of its group: it has no streams", p.at.channel, p.at.name))
+		c.Fail(m.hub.count.fail(status.Errorf(status.WrongShape, "%s/%s goes to all providers of its group: it has no streams", p.at.channel, p.at.name)))
 		return
 	}
 	all := p.everybody()
 	if len(all) == 0 {
-		c.Fail(p.nobody())
+		c.Fail(m.hub.count.fail(p.nobody()))
 		return
 	}
 	g := &gathering{m: m, id: c.ID, unsent: len(all) + 1, left: len(all) + 1, answers: make([]operation.Answer, len(all))}
@@ -159,7 +159,7 @@ func (g *gathering) arrived(by flusher) {
 		return
 	}
 	if cancelled {
-		g.m.s.Refuse(g.id, gaveUp())
+		g.m.s.Refuse(g.id, g.m.hub.count.fail(gaveUp()))
 	} else {
 		g.m.s.Answer(g.id, session.Message{Codec: codecJSON, Payload: encode(g.answers)})
 	}

@@ -270,7 +270,7 @@ func (m *Member) group(c *session.Call, p *pool) {
 	case all:
 		m.gather(c, p)
 	case v == balance.Nobody:
-		c.Fail(p.nobody())
+		c.Fail(m.hub.count.fail(p.nobody()))
 	case v == balance.Taken && c.Shape() == wire.Unary && !o.idempotent.Load() && !c.Idempotent():
 		m.unary(c, o)
 	default:

@@ -405,3 +405,21 @@ func TestGroupTellsItsPolicy(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+// Calls that a group refuses are counted with those that fail otherwise.
+func TestGroupCountsRefusals(t *testing.T) {
+	h := newHouse(t, hub.Config{MaxWaiting: 1})
+	running := make(chan struct{}, 1)
+	h.workers(1, operation.Sharing{Group: "g", Capacity: 1}, func(int) func(c *session.Call) { return block(running) })
+	c := h.join("", nil)
+	r := c.s.Route(method("ch", "job"))
+	r.Go(t.Context(), session.Message{})
+	<-running
+	r.Go(t.Context(), session.Message{})
+	must(t, c.s.Ping(t.Context()))
+	_, err := r.Call(t.Context(), session.Message{}, nil)
+	wantCode(t, err, status.Overloaded)
+	if n := h.h.Stats().Calls.Failed["overloaded"]; n != 1 {
+		t.Errorf("%d refused calls are counted: %v", n, h.h.Stats().Calls.Failed)
+	}
+}

@@ -297,7 +297,7 @@ func (m *Member) elsewhere(c *session.Call, o *offer, l *link, err error) {
 	if !o.leaving(err) {
 		o.unused()
 		if l.finish(c.ID) {
-			m.s.Refuse(c.ID, o.unreached(err))
+			m.s.Refuse(c.ID, m.hub.count.fail(o.unreached(err)))
 			c.FlushAfter(m.s)
 		}
 		return
@@ -360,7 +360,7 @@ func (l *link) begun(id, callee uint32, o *offer) bool {
 
 func (l *link) fail(id uint32, err error) {
 	if l.finish(id) {
-		l.m.s.Refuse(id, err)
+		l.m.s.Refuse(id, l.m.hub.count.fail(err))
 		l.m.s.FlushNow()
 	}
 }
