@@ -25,6 +25,9 @@ type Identity struct {
 	HasCredentials bool
 	// RemoteAddress is where the other side is. For logs, never for decisions.
 	RemoteAddress string
+	// Bound limits what the identity may do at a hub to what one of these rights allows, as
+	// a token does: a hub grants nothing beyond it, whatever its own lists say. nil is no bound.
+	Bound *[]Right
 }
 
 // identify returns the identity called name with what p says of it.
