@@ -121,8 +121,9 @@ func (s *Session) controlFrame(f *Frame) error {
 	return nil
 }
 
-// violated ends the session because the peer broke the protocol.
+// violated ends the session because the peer broke the protocol, while its frames are dealt with.
 func (s *Session) violated(format string, args ...any) {
+	s.countReceived()
 	err := status.Errorf(status.Protocol, "the peer broke the protocol: "+format, args...)
 	s.CloseWith(err)
 }
