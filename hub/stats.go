@@ -4,6 +4,8 @@ package hub
 
 import (
 	"os"
+	"runtime"
+	"runtime/metrics"
 	"sync/atomic"
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
@@ -99,6 +101,7 @@ func (h *Hub) Stats() operation.HubStats {
 			s.Calls.Failed[status.Code(code).String()] = n
 		}
 	}
+	s.Goroutines, s.HeapBytes = runtime.NumGoroutine(), heapBytes()
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	all := h.gone
@@ -117,4 +120,11 @@ func (h *Hub) Stats() operation.HubStats {
 	s.Received, s.Sent, s.Unheard, s.Users = all.received, all.sent, all.unheard, len(h.users)
 	s.Channels, s.Methods, s.Topics, s.Subscriptions = h.dir.Len(), len(h.offers), len(h.topics), h.feeds
 	return s
+}
+
+// heapBytes returns how many bytes the objects on the process's heap have.
+func heapBytes() uint64 {
+	m := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(m)
+	return m[0].Value.Uint64()
 }

@@ -32,6 +32,9 @@ type HubStats struct {
 	QueuedBytes    int `json:"queued_bytes"`     // that wait at the hub for slow members
 	OutboxBytes    int `json:"outbox_bytes"`     // that wait in sessions to be written
 	MaxOutboxBytes int `json:"max_outbox_bytes"` // in the one where it is most
+
+	Goroutines int    `json:"goroutines"` // of the process that the hub is in
+	HeapBytes  uint64 `json:"heap_bytes"` // of the same: objects, live and not yet collected
 }
 
 // Traffic is what sessions have carried.

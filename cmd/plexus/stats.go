@@ -133,6 +133,7 @@ func printStats(w io.Writer, now, before *operation.HubStats) {
 	row("limits hit", now.Limits)
 	row("unheard", now.Unheard)
 	row("bytes queued", now.QueuedBytes)
+	row("process", fmt.Sprintf("%d goroutines, %d KiB on the heap", now.Goroutines, now.HeapBytes>>10))
 	row("bytes in outboxes", fmt.Sprintf("%d, at most %d in one", now.OutboxBytes, now.MaxOutboxBytes))
 }
 
