@@ -99,3 +99,20 @@ func compare(t *testing.T, got []string, want string) {
 		t.Errorf("complaints %q, want one that says %q", got, want)
 	}
 }
+
+// TestBrokenProofs breaks what pages say of tests.
+func TestBrokenProofs(t *testing.T) {
+	for _, c := range []struct{ name, row, want string }{
+		{"there", "| 1 | x | `TestA` |\n", ""},
+		{"there, in its folder, a part", "| 1 | x | `a/b.TestA/part one` |\n", ""},
+		{"not there", "| 1 | x | `TestB` |\n", "there is no test TestB"},
+		{"elsewhere", "| 1 | x | `a.TestA` |\n", "there is no test a.TestA"},
+		{"no row", "", "0 rows, 1 are due"},
+		{"another number", "| 2 | x | `TestA` |\n", "row 2 follows row 0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			repository := fstest.MapFS{"x.md": {Data: []byte(c.row)}, "a/b/c_test.go": {Data: []byte("package b\n\nfunc TestA(t *testing.T) {}\n")}}
+			compare(t, checkProofs(t, repository, map[string]int{"x.md": 1}), c.want)
+		})
+	}
+}

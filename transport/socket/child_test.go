@@ -10,11 +10,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/transport"
@@ -194,6 +197,48 @@ func TestRestartAfterKill(t *testing.T) {
 			}
 			if _, err := os.Lstat(ep.Path()); err != nil {
 				t.Fatal("the killed process should have left its socket:", err)
+			}
+		})
+	}
+}
+
+// TestKilledWhileStarting: whatever a process was doing when it was killed (its lock taken,
+// the old socket removed, the new one bound and not yet listening), the next start serves.
+func TestKilledWhileStarting(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for _, scheme := range []string{"unix", "unixgram"} {
+		t.Run(scheme, func(t *testing.T) {
+			ep := path(scheme)(t)
+			early, takes := 0, time.Duration(0)
+			for i := range 40 {
+				began := time.Now()
+				p := spawn(t, "serve", ep)
+				p.release(t)
+				if i < 3 { // how long does it take?
+					p.line()
+					takes = max(takes, time.Since(began))
+				} else {
+					<-time.After(takes/2 + time.Duration(rnd.Int64N(int64(takes))) - time.Since(began))
+				}
+				check(t, p.Process.Kill())
+				if i >= 3 && p.line() == "" {
+					early++
+				}
+				p.kill()
+				if rnd.IntN(4) == 0 { // other starts meet what several dead have left
+					p = spawn(t, "serve", ep)
+					p.release(t)
+					if line := p.line(); !strings.HasPrefix(line, "serving") {
+						t.Fatal(line)
+					}
+					p.kill()
+				}
+			}
+			t.Logf("%d of 40 were killed before they served", early)
+			files, err := os.ReadDir(filepath.Dir(ep.Path()))
+			check(t, err)
+			if len(files) > 2 {
+				t.Errorf("more is left than a socket and its lock: %v", files)
 			}
 		})
 	}
