@@ -12,8 +12,9 @@ import (
 
 // All returns the mechanism that demands every one of mechs, such as "peer+secret". Their
 // order does not matter; nested conjunctions are dissolved, "none" is left out, and what
-// is left of nothing is None. The identity is called after the first part that names
-// somebody ("uid:1000"), rather than something many know ("secret").
+// is left of nothing is None. The identity is called after the strongest part that names
+// somebody: a token's or a certificate's owner rather than the kernel's user ("uid:1000"),
+// and that rather than something many know ("secret"). The bounds of all parts hold.
 func All(mechs ...Mechanism) Mechanism {
 	parts := flatten(mechs)
 	switch len(parts) {
@@ -114,16 +115,29 @@ func (t *together) Identity() Identity {
 	}
 	best := t.parts[0].Identity()
 	for _, p := range t.parts[1:] {
-		if id := p.Identity(); !best.personal() && id.personal() {
-			best = id
+		id := p.Identity()
+		if id.personal() > best.personal() {
+			id, best = best, id
 		}
+		best = best.meet(id)
 	}
 	best.Mechanism = t.name
 	return best
 }
 
-// personal reports whether the name says who, as "uid:1000" does.
-func (id Identity) personal() bool { return strings.Contains(id.Name, ":") }
+// personal is higher the better the name says who: that of a token or of a certificate was
+// given to one holder, "uid:1000" has many programs, "secret" is known to many.
+func (id Identity) personal() int {
+	switch {
+	case id.Mechanism == NameToken:
+		return 3
+	case id.Mechanism == NameTLS:
+		return 2
+	case strings.Contains(id.Name, ":"):
+		return 1
+	}
+	return 0
+}
 
 // split takes a message apart into n parts. An empty message is n empty parts.
 func split(message []byte, n int) ([][]byte, error) {

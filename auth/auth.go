@@ -12,6 +12,13 @@ const (
 	nameSecret = "secret"
 )
 
+// Names of mechanisms by which others choose one: NameTLS is that of Certificates, NameToken
+// that of package token.
+const (
+	NameTLS   = "tls"
+	NameToken = "token"
+)
+
 // Binding is what both ends of one connection know and nobody else can choose.
 type Binding struct {
 	// Transcript is the SHA-256 over both HELLO frames, with the nonces of both sides, and
@@ -23,10 +30,10 @@ type Binding struct {
 	Peer Peer
 }
 
-// Mechanism is a way to authenticate. It is immutable and may be used by any number of
-// connections at a time.
+// Mechanism is a way to authenticate. It may be used by any number of connections at a
+// time; what it is judged by may change while it is in use, its name does not.
 type Mechanism interface {
-	// Name is what travels in HELLO: "none", "peer", "secret". A "+" in it is for All.
+	// Name is what travels in HELLO: "none", "peer", "secret", "tls", "token". A "+" in it is for All.
 	Name() string
 	// Client returns the exchange of the side that dialled.
 	Client(b Binding) Exchange

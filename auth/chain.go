@@ -32,14 +32,15 @@ func (c Chain) Names() []string {
 }
 
 // Offer lists what can work for a client like p, for a server's HELLO: without kernel
-// credentials none that needs them. If nothing else is there they are offered
-// nevertheless, so that the client learns the reason.
+// credentials none that needs them, without a certificate that was verified none that needs
+// one. If nothing else is there they are offered nevertheless, so that the client learns the
+// reason.
 func (c Chain) Offer(p Peer) []string {
 	names := c.Names()
-	if p.HasCredentials {
-		return names
-	}
-	usable := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(parts(name), namePeer) })
+	usable := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		have := parts(name)
+		return !p.HasCredentials && slices.Contains(have, namePeer) || p.leaf() == nil && slices.Contains(have, NameTLS)
+	})
 	if len(usable) == 0 {
 		return names
 	}
@@ -95,6 +96,9 @@ func mismatch(offered, have []string) string {
 		return "server does not authenticate, but this client insists on " + wants(have) + "; give the server the same"
 	}
 	s := "server requires " + wants(offered)
+	if reachable(offered, NameToken) && !reachable(have, NameToken) && !slices.Contains(offered, nameSecret) {
+		return s + "; give one with --token-file or DialOptions.Token (this client has: " + wants(have) + ")"
+	}
 	if reachable(offered, nameSecret) && !reachable(have, nameSecret) {
 		s += "; give one with --secret or plexus.WithSecret"
 	}
@@ -129,6 +133,16 @@ func phrase(name string) string {
 		return "a secret"
 	case namePeer + "+" + nameSecret:
 		return "kernel credentials and a secret"
+	case NameTLS:
+		return "a TLS certificate"
+	case NameToken:
+		return "a token"
+	case nameSecret + "+" + NameToken:
+		return "a secret and a token"
+	case nameSecret + "+" + NameTLS:
+		return "a secret and a TLS certificate"
+	case NameTLS + "+" + NameToken:
+		return "a TLS certificate and a token"
 	}
 	return strconv.QuoteToASCII(name[:min(len(name), 32)])
 }

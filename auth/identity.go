@@ -28,6 +28,21 @@ type Identity struct {
 	// Bound limits what the identity may do at a hub to what one of these rights allows, as
 	// a token does: a hub grants nothing beyond it, whatever its own lists say. nil is no bound.
 	Bound *[]Right
+	// Lease, if not nil, is how long the proof holds: the session ends with it.
+	Lease Lease
+}
+
+// meet returns id bounded by what another part of the same proof bounds it with.
+func (id Identity) meet(part Identity) Identity {
+	switch {
+	case id.Bound == nil:
+		id.Bound = part.Bound
+	case part.Bound != nil:
+		both := Meet(*id.Bound, *part.Bound)
+		id.Bound = &both
+	}
+	id.Lease = joinLeases(id.Lease, part.Lease)
+	return id
 }
 
 // identify returns the identity called name with what p says of it.

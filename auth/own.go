@@ -5,8 +5,12 @@ package auth
 import "os"
 
 // Own reports whether the party is known to run as the user that this process runs as: the
-// kernel vouches for it, or it is this process itself, see Within.
+// kernel vouches for it, or it is this process itself, see Within. Who is bounded to less than
+// that user may do is not that user.
 func (id Identity) Own() bool {
+	if id.Bound != nil && !CoversAll(*id.Bound, []Right{{Verbs: []Verb{VerbAdminister}}}) {
+		return false
+	}
 	return id.HasCredentials && Peer{UID: id.UID, SID: id.SID}.is(self())
 }
 

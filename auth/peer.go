@@ -75,20 +75,18 @@ func (p Peer) user() string {
 	return ""
 }
 
-// certified returns "cn:NAME" or "dns:NAME" of a verified certificate, else "".
-func (p Peer) certified() string {
+// leaf is the certificate of the other side if it was verified, else nil.
+func (p Peer) leaf() *x509.Certificate {
 	if p.TLS == nil || len(p.TLS.VerifiedChains) == 0 || len(p.TLS.VerifiedChains[0]) == 0 {
-		return "" // PeerCertificates alone may be anybody's invention
+		return nil // PeerCertificates alone may be anybody's invention
 	}
-	return certificateName(p.TLS.VerifiedChains[0][0])
+	return p.TLS.VerifiedChains[0][0]
 }
 
-func certificateName(c *x509.Certificate) string {
-	switch {
-	case c.Subject.CommonName != "":
-		return "cn:" + printable(c.Subject.CommonName)
-	case len(c.DNSNames) > 0:
-		return "dns:" + printable(c.DNSNames[0])
+// certified returns what a verified certificate calls its holder, else "".
+func (p Peer) certified() string {
+	if c := p.leaf(); c != nil {
+		return certificateName(c)
 	}
 	return ""
 }
