@@ -51,6 +51,9 @@ type Config struct {
 	AuthFor func(p auth.Peer) auth.Chain
 	// Throttle, if not nil, delays answers to peers that failed to authenticate.
 	Throttle *auth.Throttle
+	// MayServe, if not nil, is asked on the dialling side what it thinks of the other, by what
+	// the transport knows of it, before anything is sent. An error ends the attempt.
+	MayServe func(p auth.Peer) error
 	// Admit, if not nil, is asked on the accepting side once the peer is authenticated.
 	// It returns the id of the session, or an error that the peer is told.
 	Admit func(ctx context.Context, p Peer) (id string, err error)

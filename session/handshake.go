@@ -84,6 +84,9 @@ type handshake struct {
 
 func (h *handshake) run(ctx context.Context) error {
 	if h.dialled {
+		if err := h.mayServe(); err != nil {
+			return err
+		}
 		if err := h.sendHello(); err != nil {
 			return err
 		}
@@ -398,20 +401,6 @@ func (h *handshake) failed(ctx context.Context, origin string) {
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctxError(ctx)
-	}
-}
-
 // admit gives the session its id and tells the client.
 func (h *handshake) admit(ctx context.Context, out []byte) error {
 	h.id = h.theirs.ID
@@ -494,6 +483,9 @@ func (h *handshake) start() *Session {
 	go s.read(t)
 	if h.cfg.Heartbeat > 0 {
 		s.startHeart(h.cfg.Heartbeat)
+	}
+	if proof := h.identity.Lease; proof != nil {
+		s.startLease(proof)
 	}
 	return s
 }
