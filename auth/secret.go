@@ -9,15 +9,14 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/plexus-ipc/plexus/status"
 )
 
 // proofSize is the length of a proof, in bytes.
 const proofSize = sha256.Size
-
-// weakBelow is the length in bytes below which a secret earns a warning.
-const weakBelow = 16
 
 // Labels of the key derivation. They are part of the protocol.
 const (
@@ -33,35 +32,48 @@ type SecretOptions struct {
 }
 
 // SharedSecret is the mechanism "secret". It never shows the secret, whatever it is
-// formatted with.
+// formatted with. It is safe for concurrent use.
 type SharedSecret struct {
-	secrets [][]byte // the present one first; none is empty
+	secrets atomic.Pointer[[][]byte] // the present one first; none is empty
+	leases  Leases
 }
 
 // Secret returns the mechanism "secret": both sides prove to each other that they know
 // the same secret, without sending it, over this one connection. The package comment
 // has the exact derivation. The secret is copied; an empty one is an error.
 func Secret(secret []byte, opts *SecretOptions) (*SharedSecret, error) {
-	s := &SharedSecret{secrets: [][]byte{slices.Clone(secret)}}
-	if opts != nil {
-		for _, old := range opts.Previous {
-			s.secrets = append(s.secrets, slices.Clone(old))
-		}
-	}
-	if slices.ContainsFunc(s.secrets, func(b []byte) bool { return len(b) == 0 }) {
-		return nil, status.Errorf(status.InvalidArgument, "the secret is empty")
+	s := &SharedSecret{}
+	if _, err := s.Replace(secret, opts); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-// Warning returns a sentence for the operator if a secret is so short that who saw one
-// proof may find it by trying, else "".
-func (s *SharedSecret) Warning() string {
-	shortest := len(slices.MinFunc(s.secrets, func(a, b []byte) int { return len(a) - len(b) }))
-	if shortest >= weakBelow {
-		return ""
+// Replace has connections from now on use other secrets; an error leaves all as it was. The
+// sessions of clients that have proved a secret which is not among them end; it returns how
+// many.
+func (s *SharedSecret) Replace(secret []byte, opts *SecretOptions) (ended int, err error) {
+	all := [][]byte{slices.Clone(secret)}
+	if opts != nil {
+		for _, old := range opts.Previous {
+			all = append(all, slices.Clone(old))
+		}
 	}
-	return fmt.Sprintf("a secret has only %d bytes and may be found by trying; use at least %d random bytes", shortest, weakBelow)
+	if slices.ContainsFunc(all, func(b []byte) bool { return len(b) == 0 }) {
+		return 0, status.Errorf(status.InvalidArgument, "the secret is empty")
+	}
+	s.secrets.Store(&all)
+	return s.leases.Recheck(), nil
+}
+
+// stands returns why a secret is taken no more, or nil.
+func (s *SharedSecret) stands(secret []byte) error {
+	for _, one := range *s.secrets.Load() {
+		if hmac.Equal(one, secret) {
+			return nil
+		}
+	}
+	return status.Errorf(status.Unauthenticated, "the secret was replaced by another one")
 }
 
 // Format writes a placeholder for every verb.
@@ -72,46 +84,54 @@ func (s *SharedSecret) Name() string { return nameSecret }
 
 // Client returns the exchange that proves itself first.
 func (s *SharedSecret) Client(b Binding) Exchange {
+	present := (*s.secrets.Load())[0]
 	prove := func(in []byte) ([]byte, error) {
 		if _, err := silent(in); err != nil {
 			return nil, err
 		}
-		return clientProof(s.secrets[0], b.Transcript)
+		return clientProof(present, b.Transcript)
 	}
-	check := func(in []byte) ([]byte, error) { return nil, s.checkServer(b.Transcript, in) }
+	check := func(in []byte) ([]byte, error) { return nil, checkServer(present, b.Transcript, in) }
 	return &script{other: identify(nameSecret, nameSecret, b.Peer), steps: []step{prove, check}}
 }
 
 // Server returns the exchange that proves itself only to a client that has.
 func (s *SharedSecret) Server(b Binding) Exchange {
-	answer := func(in []byte) ([]byte, error) { return s.answer(b.Transcript, in) }
-	return &script{other: identify(nameSecret, nameSecret, b.Peer), steps: []step{answer}}
+	x := &script{other: identify(nameSecret, nameSecret, b.Peer)}
+	x.steps = []step{func(in []byte) ([]byte, error) {
+		out, match, err := s.answer(b.Transcript, in)
+		if err == nil {
+			x.other.Lease = s.leases.Lease(time.Time{}, func() error { return s.stands(match) })
+		}
+		return out, err
+	}}
+	return x
 }
 
-// answer checks a client's proof and returns the server's.
-func (s *SharedSecret) answer(transcript [32]byte, proof []byte) ([]byte, error) {
-	var match []byte
-	for _, secret := range s.secrets { // all of them, whichever fits: see Timing
+// answer checks a client's proof and returns the server's, and the secret that both have.
+func (s *SharedSecret) answer(transcript [32]byte, proof []byte) (answer, match []byte, err error) {
+	for _, secret := range *s.secrets.Load() { // all of them, whichever fits: see Timing
 		want, err := clientProof(secret, transcript)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if hmac.Equal(want, proof) {
 			match = secret
 		}
 	}
 	if match == nil {
-		return nil, errProof(proof)
+		return nil, nil, errProof(proof)
 	}
-	return serverProof(match, transcript, proof)
+	answer, err = serverProof(match, transcript, proof)
+	return answer, match, err
 }
 
-func (s *SharedSecret) checkServer(transcript [32]byte, proof []byte) error {
-	mine, err := clientProof(s.secrets[0], transcript)
+func checkServer(secret []byte, transcript [32]byte, proof []byte) error {
+	mine, err := clientProof(secret, transcript)
 	if err != nil {
 		return err
 	}
-	want, err := serverProof(s.secrets[0], transcript, mine)
+	want, err := serverProof(secret, transcript, mine)
 	if err != nil {
 		return err
 	}

@@ -210,6 +210,9 @@ func TestSecretConstruction(t *testing.T) {
 		{"0123456789abcdef", &SecretOptions{Previous: [][]byte{nil}}, true, ""},
 		{"0123456789abcdef", nil, false, ""},
 		{"0123456789abcde", nil, false, "only 15 bytes"},
+		{"passwordpassword", nil, false, "repeats 8 bytes"},
+		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", nil, false, "repeats 1 bytes"},
+		{"aaaaaaaabaaaaaaaaacaaaaaaaaa", nil, false, "hardly any different bytes"},
 		{"0123456789abcdef", &SecretOptions{Previous: [][]byte{[]byte("abc")}}, false, "only 3 bytes"},
 	} {
 		m, err := Secret([]byte(c.secret), c.opts)
@@ -268,4 +271,51 @@ func unhex(t *testing.T, s string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// While secrets are exchanged both are taken, by who keeps running: nothing but the sessions
+// of a withdrawn secret ends.
+func TestSecretRotation(t *testing.T) {
+	const old, present = "old 0123456789abcdef", "new 0123456789abcdef"
+	a := connection("a")
+	server := secret(t, old)
+	var told []string
+	enter := func(s string) error {
+		x := server.Server(a)
+		err := converse(secret(t, s).Client(a), x)
+		if err == nil {
+			x.Identity().Lease.Watch(func(err error) { told = append(told, s+": "+err.Error()) })
+		}
+		return err
+	}
+	replace := func(s string, previous ...string) int {
+		t.Helper()
+		var opts SecretOptions
+		for _, p := range previous {
+			opts.Previous = append(opts.Previous, []byte(p))
+		}
+		n, err := server.Replace([]byte(s), &opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if err := enter(old); err != nil || enter(present) == nil {
+		t.Fatal(err)
+	}
+	if n := replace(present, old); n != 0 {
+		t.Fatal(n)
+	}
+	if err := errors.Join(enter(old), enter(present)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Replace(nil, nil); err == nil || enter(present) != nil {
+		t.Fatal("an empty secret took effect")
+	}
+	if n := replace(present); n != 2 || len(told) != 2 || told[0] != old+": unauthenticated: the secret was replaced by another one" {
+		t.Fatal(n, told)
+	}
+	if enter(old) == nil || enter(present) != nil {
+		t.Fatal("the wrong one is taken")
+	}
 }
