@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus/auth"
+	"github.com/plexus-ipc/plexus/auth/token"
 	"github.com/plexus-ipc/plexus/client"
 	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/hub"
@@ -44,7 +45,14 @@ type DialOptions struct {
 	ID string
 	// Secret is shared with the server: each side proves to the other that it knows it.
 	Secret []byte
-	// TLS configures tls addresses.
+	// Token says who this side is and what it may do, see package token: the server has to
+	// ask for one. It does not prove anything about the server.
+	Token *token.Holder
+	// Server says as which users the server may run, where the transport knows it; others
+	// are refused before anything is sent. nil: at a unix address, unless the server proves
+	// Secret, only this user and root, and any user at a path where nobody else can write.
+	Server *auth.Allow
+	// TLS configures tls addresses. With a certificate, that is who this side is.
 	TLS *tls.Config
 	// Metadata is what this program says about itself.
 	Metadata map[string]string
@@ -86,8 +94,11 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Client, error) 
 	}
 	cfg.Transport = &opts
 	o.introduce(&cfg.Session)
-	if err := present(&cfg.Session, o.Secret); err != nil {
+	if err := present(&cfg.Session, o); err != nil {
 		return nil, err
+	}
+	if cfg.Session.MayServe == nil {
+		cfg.Session.MayServe = mayServe(ep, o, cfg.Session.Auth)
 	}
 	c := client.New(cfg)
 	if o.Lazy {
@@ -98,6 +109,14 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Client, error) 
 		return nil, err
 	}
 	return c, nil
+}
+
+// tlsConfig returns the configuration of tls addresses, nil if there is none.
+func (o *DialOptions) tlsConfig() *tls.Config {
+	if o.TLS != nil {
+		return o.TLS
+	}
+	return o.Transport.TLS
 }
 
 // introduce sets what the other side is told of this one.
@@ -119,9 +138,16 @@ type ListenOptions struct {
 	// peer's user is checked in any case: the same user and root may connect, unless
 	// Allow says otherwise.
 	Secret []byte
+	// SharedSecret, if not nil, stands instead of Secret, for who wants to replace it while
+	// the server runs.
+	SharedSecret *auth.SharedSecret
+	// Tokens, if not nil, judges the clients' tokens, see package token. A client needs one,
+	// beside the secret if there is one, unless its user may connect.
+	Tokens *token.Verifier
 	// Allow says which users may connect over transports that know them.
 	Allow *auth.Allow
-	// TLS configures tls addresses; it needs a certificate.
+	// TLS configures tls addresses; it needs a certificate. A client whose certificate it
+	// verifies is called after it, see auth.Certificates.
 	TLS *tls.Config
 	// One makes it a server of one peer: others are told status.Busy.
 	One bool
@@ -222,71 +248,6 @@ func Join(ctx context.Context, s *Server, o *DialOptions) (*Client, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-// protect sets the mechanisms of a listener: the user where the kernel knows it, and the
-// secret if there is one.
-func protect(c *session.Config, o *ListenOptions) error {
-	if len(c.Auth.Mechanisms) > 0 || c.AuthFor != nil {
-		return nil
-	}
-	var allow auth.Allow
-	if o.Allow != nil {
-		allow = *o.Allow
-	}
-	local, remote := auth.PeerCredentials(allow), auth.None()
-	if o.Allow != nil {
-		remote = local // it will say what is missing
-	}
-	if o.Secret != nil {
-		m, err := newSecret(o.Secret, c.Log)
-		if err != nil {
-			return err
-		}
-		local, remote = auth.All(local, m), auth.All(m)
-		if o.Allow != nil {
-			remote = local
-		}
-	}
-	c.AuthFor = func(p auth.Peer) auth.Chain {
-		if p.HasCredentials {
-			return auth.Chain{Mechanisms: []auth.Mechanism{local}}
-		}
-		return auth.Chain{Mechanisms: []auth.Mechanism{remote}}
-	}
-	if c.Throttle == nil {
-		c.Throttle = &auth.Throttle{}
-	}
-	return nil
-}
-
-// present sets the mechanisms of a dialler: with a secret it insists on one.
-func present(c *session.Config, secret []byte) error {
-	if len(c.Auth.Mechanisms) > 0 {
-		return nil
-	}
-	peer := auth.PeerCredentials(auth.Allow{})
-	if secret == nil {
-		c.Auth.Mechanisms = []auth.Mechanism{peer, auth.None()}
-		return nil
-	}
-	m, err := newSecret(secret, c.Log)
-	if err != nil {
-		return err
-	}
-	c.Auth = auth.Chain{Mechanisms: []auth.Mechanism{auth.All(peer, m), m}, Floor: "secret"}
-	return nil
-}
-
-func newSecret(secret []byte, log *slog.Logger) (auth.Mechanism, error) {
-	m, err := auth.Secret(secret, nil)
-	if err != nil {
-		return nil, err
-	}
-	if w := m.Warning(); w != "" && log != nil {
-		log.Warn(w)
-	}
-	return m, nil
 }
 
 // Bind binds one more address.
