@@ -6,7 +6,7 @@ package layers
 //
 //	L7  cmd/*                      examples/*, scripts/*, bench, tools stand outside: nobody imports them
 //	L6  daemon
-//	L5  bridge  bridge/*  gateway/*  supervise  dashboard
+//	L5  bridge  bridge/*  gateway/*  supervise  policy  dashboard
 //	L4  . (the facade, which can serve a hub)  hub  hub/hubtest  hub/hubtest/model
 //	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/bulletin  hub/quota
 //	    hub/retain  hub/outlet  hub/receipt  hub/routes
@@ -69,6 +69,7 @@ var table = []row{
 	{layer: 5, path: "bridge/*", also: []string{"bridge"}}, // a bridge over somebody else's network
 	{layer: 5, path: "gateway/*"},                          // no gateway imports another
 	{layer: 5, path: "supervise"},
+	{layer: 5, path: "policy", never: []string{"wire", "transport"}}, // wraps what the facade calls by
 	{layer: 5, path: "dashboard"},
 
 	{layer: 6, path: "daemon"},
