@@ -119,8 +119,9 @@ func TestRetryWaits(t *testing.T) {
 			if len(at) != 6 {
 				t.Fatalf("%d attempts", len(at))
 			}
-			for i, bound := range []time.Duration{100, 200, 300, 300, 300} {
-				if d := at[i+1] - at[i]; d > bound*time.Millisecond {
+			for i, ms := range []int{100, 200, 300, 300, 300} {
+				bound := time.Duration(ms) * time.Millisecond
+				if d := at[i+1] - at[i]; d > bound {
 					t.Errorf("wait %d is %v", i, d)
 				}
 			}
