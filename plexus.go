@@ -154,6 +154,8 @@ type ListenOptions struct {
 	// MaxSessions bounds the sessions, 0 for server.DefaultMaxSessions: others are told
 	// status.LimitExceeded.
 	MaxSessions int
+	// MaxHandshakes and MaxSessionRate bound what comes at once, see server.Config.
+	MaxHandshakes, MaxSessionRate int
 	// Hub, if not nil, gets the sessions: its members then meet in channels.
 	Hub *hub.Hub
 	// OnError is told of what goes wrong without a caller, see DialOptions.
@@ -196,7 +198,10 @@ func NewServer(o *ListenOptions) (*Server, error) {
 	if o == nil {
 		o = &ListenOptions{}
 	}
-	cfg := server.Config{Session: o.Session, One: o.One, MaxSessions: o.MaxSessions, Log: o.Log, OnError: complaints(o.OnError, o.Log)}
+	cfg := server.Config{
+		Session: o.Session, One: o.One, MaxSessions: o.MaxSessions, MaxHandshakes: o.MaxHandshakes, MaxSessionRate: o.MaxSessionRate,
+		Log: o.Log, OnError: complaints(o.OnError, o.Log),
+	}
 	c := &cfg.Session
 	orString(&c.ID, o.ID)
 	if o.Log != nil {

@@ -3,6 +3,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -28,7 +29,9 @@ type Reconnect struct {
 	// MaxDelay bounds the random wait before an attempt, 0 for DefaultMaxDelay. It begins
 	// with up to a tenth of a second and doubles; with full jitter, so that many clients of
 	// one hub do not come back at the same moment. From the second attempt on a fifth of a
-	// second is added, so that there are at most five in a second.
+	// second is added, so that there are at most five in a second. A server that sends the
+	// Client away and says for how long (service.RetryAfter) is not asked before that, and a
+	// random part later.
 	MaxDelay time.Duration
 	// Attempts is after how many failures in a row the Client ends for good; 0 is never.
 	Attempts int
@@ -139,7 +142,8 @@ func (c *Client) reconnect(ctx context.Context, a *attempt) {
 	err := a.cause
 	c.tell(State{Phase: Disconnected, Err: err})
 	for failures := 0; r.Attempts <= 0 || failures < r.Attempts; failures++ {
-		delay := max(wait.Delay(failures), minSpacing-time.Since(c.lastTry())) // also if the one before succeeded
+		delay := cmp.Or(comeback(err), wait.Delay(failures))
+		delay = max(delay, minSpacing-time.Since(c.lastTry())) // also if the one before succeeded
 		c.tell(State{Phase: Retrying, Attempt: failures + 1, Delay: delay, Err: err})
 		if !pause(ctx, delay) {
 			break

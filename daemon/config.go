@@ -71,6 +71,8 @@ type Config struct {
 
 	// MaxSessions is how many clients may be connected.
 	MaxSessions int
+	// MaxHandshakes and MaxSessionRate bound what comes at once, see server.Config.
+	MaxHandshakes, MaxSessionRate int
 	// MaxMessage, MaxCalls, MaxRoutes, StreamWindow and RouteWindow are limits per
 	// session, see session.Config for their meaning and defaults.
 	MaxMessage, MaxCalls, MaxRoutes, StreamWindow, RouteWindow int

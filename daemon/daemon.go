@@ -104,7 +104,7 @@ func (d *Daemon) build(secret []byte) (err error) {
 	d.log = d.hub.Logger(d.log)
 	d.srv, err = plexus.NewServer(&plexus.ListenOptions{
 		ID: d.hub.ID(), Hub: d.hub, Secret: secret, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports,
-		MaxSessions: d.cfg.MaxSessions, Session: d.cfg.session(), Log: d.log,
+		MaxSessions: d.cfg.MaxSessions, MaxHandshakes: d.cfg.MaxHandshakes, MaxSessionRate: d.cfg.MaxSessionRate, Session: d.cfg.session(), Log: d.log,
 		Transport: transport.Options{Mode: d.cfg.Mode, Group: d.cfg.Group, SendBuffer: d.cfg.SocketBuffer, RecvBuffer: d.cfg.SocketBuffer},
 	})
 	return err

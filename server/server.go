@@ -27,7 +27,9 @@ import (
 const (
 	DefaultMaxSessions   = 10_000
 	DefaultMaxHandshakes = 256
-	DefaultHeartbeat     = 15 * time.Second // where the kernel does not report a dead peer at once
+
+	DefaultMaxSessionRate = 5_000            // about what two cores can shake hands with
+	DefaultHeartbeat      = 15 * time.Second // where the kernel does not report a dead peer at once
 )
 
 // Config describes a Server. The zero value is useful.
@@ -40,8 +42,13 @@ type Config struct {
 	Admission func(base session.Config) Admission
 	// MaxSessions and MaxHandshakes bound the sessions, and the connections that have not
 	// finished their handshake. What is beyond waits in the backlog (handshakes) or is
-	// told status.LimitExceeded.
+	// told status.LimitExceeded. Who has waited in the backlog for a moment, because handshakes
+	// do not end, is told status.Overloaded.
 	MaxSessions, MaxHandshakes int
+	// MaxSessionRate is how many connections of its listeners may begin to prove themselves in
+	// a second, and as many at once after a rest; 0 is DefaultMaxSessionRate, less is no bound.
+	// Others are told status.Overloaded and when to come back, see service.RetryAfter.
+	MaxSessionRate int
 	// One makes a server of one peer: others are told status.Busy. The option one=1 of an
 	// endpoint does the same for those who come by it.
 	One bool
@@ -72,6 +79,7 @@ type Server struct {
 	refused  atomic.Uint64
 	next     atomic.Uint64
 	slots    chan struct{} // a token per running handshake
+	gate     *turnstile
 
 	mu        sync.Mutex
 	closed    bool
@@ -94,6 +102,9 @@ func New(cfg Config) *Server {
 	if cfg.MaxHandshakes <= 0 {
 		cfg.MaxHandshakes = DefaultMaxHandshakes
 	}
+	if cfg.MaxSessionRate == 0 {
+		cfg.MaxSessionRate = DefaultMaxSessionRate
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -102,6 +113,7 @@ func New(cfg Config) *Server {
 		listeners: make(map[transport.Listener]struct{}), pending: make(map[transport.Conn]struct{}),
 		sessions: make(map[*session.Session]*Peer), ids: make(map[string]struct{}),
 	}
+	s.gate = newTurnstile(cfg.MaxSessionRate, s.began, cfg.Log)
 	if cfg.Session.Log == nil {
 		s.cfg.Session.Log = cfg.Log
 	}
@@ -126,11 +138,9 @@ func (s *Server) Serve(l transport.Listener) error {
 	}
 	defer s.leave(l)
 	pause := acceptPause{log: s.cfg.Log}
-	for {
-		s.slots <- struct{}{}
+	for stuck := false; ; {
 		conn, err := l.Accept()
 		if err != nil {
-			<-s.slots
 			if errors.Is(err, net.ErrClosed) {
 				return nil
 			}
@@ -138,6 +148,10 @@ func (s *Server) Serve(l transport.Listener) error {
 			continue
 		}
 		pause.reset()
+		if stuck = !s.slot(stuck); stuck {
+			s.turnAway(conn)
+			continue
+		}
 		if !s.begin(conn, l) {
 			<-s.slots
 			conn.Close()
@@ -190,6 +204,7 @@ func (s *Server) begin(conn transport.Conn, l transport.Listener) bool {
 		} else if base.Heartbeat == 0 {
 			base.Heartbeat = DefaultHeartbeat
 		}
+		base.Screen = s.gate.before(base.Screen)
 		option, _ := l.Endpoint().Option("one")
 		_, _ = s.shake(conn, base, s.cfg.One || option == "1") // it has logged it and told the peer
 		<-s.slots
@@ -237,7 +252,9 @@ func (s *Server) shake(conn transport.Conn, base session.Config, one bool) (*ses
 	leave()
 	if err != nil {
 		s.refused.Add(1)
-		s.cfg.Log.Info("connection refused", "code", status.CodeOf(err).String(), "reason", err.Error())
+		if !isThrottled(err) { // which has a line of its own, for many
+			s.cfg.Log.Info("connection refused", "code", status.CodeOf(err).String(), "reason", err.Error())
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

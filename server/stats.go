@@ -16,6 +16,7 @@ type Stats struct {
 	Handshakes int    // under way now
 	Accepted   uint64 // sessions so far
 	Refused    uint64 // connections that became none
+	Throttled  uint64 // of these: because too many came at once, or handshakes were stuck
 
 	// Handlers and Waiting are requests that are served off the reading goroutines, and those
 	// that wait for that.
@@ -33,7 +34,7 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	counts := s.offers.Counts()
 	st := Stats{
-		Uptime: time.Since(s.began), Accepted: s.accepted.Load(), Refused: s.refused.Load(),
+		Uptime: time.Since(s.began), Accepted: s.accepted.Load(), Refused: s.refused.Load(), Throttled: s.gate.away.Load(),
 		Handlers: s.cfg.Session.Gate.Running(), Waiting: s.cfg.Session.Gate.Queued(),
 		Published: counts.Published, Delivered: counts.Delivered, Dropped: counts.Dropped,
 	}

@@ -54,6 +54,9 @@ type Config struct {
 	// MayServe, if not nil, is asked on the dialling side what it thinks of the other, by what
 	// the transport knows of it, before anything is sent. An error ends the attempt.
 	MayServe func(p auth.Peer) error
+	// Screen, if not nil, is asked on the accepting side once the peer's HELLO has come, before
+	// anything is proved. Its error is what the peer is told, and the end of the handshake.
+	Screen func() error
 	// Admit, if not nil, is asked on the accepting side once the peer is authenticated.
 	// It returns the id of the session, or an error that the peer is told.
 	Admit func(ctx context.Context, p Peer) (id string, err error)

@@ -98,7 +98,7 @@ func (h *handshake) run(ctx context.Context) error {
 		}
 		return h.upgradeClient()
 	}
-	if err := h.readHello(); err != nil {
+	if err := h.hear(); err != nil {
 		h.refuse(err)
 		return err
 	}

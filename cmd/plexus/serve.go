@@ -18,6 +18,7 @@ import (
 	"github.com/plexus-ipc/plexus/daemon"
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/hub/schema"
+	"github.com/plexus-ipc/plexus/server"
 	"github.com/plexus-ipc/plexus/session"
 )
 
@@ -154,6 +155,8 @@ func (s *serveFlags) addUsers(f *pflag.FlagSet) {
 func (s *serveFlags) addLimits(f *pflag.FlagSet) {
 	c := &s.cfg
 	f.IntVar(&c.MaxSessions, "max-sessions", daemon.DefaultMaxSessions, "clients that may be connected")
+	f.IntVar(&c.MaxSessionRate, "max-session-rate", server.DefaultMaxSessionRate, "clients that may come in a second, and as many at once after a rest: others are told when to come back; less than 0 for any number")
+	f.IntVar(&c.MaxHandshakes, "max-handshakes", server.DefaultMaxHandshakes, "clients that may prove who they are at a time")
 	f.IntVar(&c.MaxMessage, "max-message", session.DefaultMaxMessage, "longest message, in bytes")
 	f.IntVar(&c.MaxCalls, "max-calls", session.DefaultMaxCalls, "calls that a client may have open")
 	f.IntVar(&c.MaxRoutes, "max-routes", session.DefaultMaxRoutes, "names that a client may use at a time")
