@@ -26,5 +26,5 @@ func (w watched) Run() int {
 // TestMain makes this program the command "plexus" of scripts and of tests that start
 // processes.
 func TestMain(m *testing.M) {
-	testscript.Main(watched{m}, map[string]func(){"plexus": main})
+	testscript.Main(watched{m}, map[string]func(){"plexus": main, "plexus-crowd": crowd})
 }

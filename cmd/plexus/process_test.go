@@ -37,8 +37,14 @@ type process struct {
 
 // startProcess starts plexus with arguments.
 func startProcess(env []string, dir string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command("plexus", args...), changed: make(chan struct{}), ended: make(chan struct{})}
-	p.cmd.Env, p.cmd.Dir = env, dir
+	cmd := exec.Command("plexus", args...)
+	cmd.Env, cmd.Dir = env, dir
+	return startCommand(cmd)
+}
+
+// startCommand starts any program, whose output it reads.
+func startCommand(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, changed: make(chan struct{}), ended: make(chan struct{})}
 	for _, pipe := range []func() (io.ReadCloser, error){p.cmd.StdoutPipe, p.cmd.StderrPipe} {
 		r, err := pipe()
 		if err != nil {
@@ -74,8 +80,18 @@ func (p *process) read(r io.Reader) {
 	}
 }
 
+// count returns how many lines there are so far.
+func (p *process) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.lines)
+}
+
 // await returns the first line, on stdout or stderr, that matches.
-func (p *process) await(pattern string) (string, error) {
+func (p *process) await(pattern string) (string, error) { return p.awaitAfter(0, pattern) }
+
+// awaitAfter is await for what comes after so many lines.
+func (p *process) awaitAfter(n int, pattern string) (string, error) {
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return "", err
@@ -85,7 +101,7 @@ func (p *process) await(pattern string) (string, error) {
 	for over := false; ; {
 		p.mu.Lock()
 		changed := p.changed
-		for _, l := range p.lines {
+		for _, l := range p.lines[n:] {
 			if re.MatchString(l) {
 				p.mu.Unlock()
 				return l, nil
