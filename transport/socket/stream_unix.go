@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	"github.com/plexus-ipc/plexus/internal/patience"
 )
 
 // rawStream is a stream whose reads and writes go to the descriptor itself: reads in
@@ -22,7 +24,7 @@ type rawStream struct {
 	// Owned by the goroutine that receives.
 	onRead  func(fd uintptr) bool
 	readErr error
-	wait    patience
+	wait    patience.Patience
 	polls   int // what is left of them before the next wait
 
 	// Owned by the goroutine that sends.
@@ -41,7 +43,7 @@ func newRawStream(nc net.Conn, raw syscall.RawConn, remote string, local bool) *
 }
 
 func (s *rawStream) read() error {
-	s.polls = s.wait.polls(s.frames)
+	s.polls = s.wait.Polls(s.frames)
 	s.frames = 0
 	if err := s.raw.Read(s.onRead); err != nil {
 		return err
@@ -52,7 +54,7 @@ func (s *rawStream) read() error {
 // tryRead reads once without blocking; false makes the runtime wait and call again.
 func (s *rawStream) tryRead(fd uintptr) bool {
 	n, err := readOnce(int(fd), s.fr.Space())
-	if err == syscall.EAGAIN && s.polls > 0 && s.wait.begin() { //nolint:errorlint // a bare errno, on the hot path
+	if err == syscall.EAGAIN && s.polls > 0 && s.wait.Begin() { //nolint:errorlint // a bare errno, on the hot path
 		n, err = s.poll(int(fd))
 	}
 	if err == syscall.EAGAIN { //nolint:errorlint // as above
@@ -71,16 +73,16 @@ func (s *rawStream) tryRead(fd uintptr) bool {
 func (s *rawStream) poll(fd int) (n int, err error) {
 	p := s.fr.Space()
 	for err = syscall.EAGAIN; s.polls > 0 && err == syscall.EAGAIN; s.polls-- { //nolint:errorlint // as above
-		yield()
+		patience.Yield()
 		n, err = readOnce(fd, p)
 	}
 	s.polls = 0
-	s.wait.done(err != syscall.EAGAIN) //nolint:errorlint // as above
+	s.wait.Done(err != syscall.EAGAIN) //nolint:errorlint // as above
 	return n, err
 }
 
 // Crowd implements transport.Crowder.
-func (s *rawStream) Crowd(f func() bool) { s.wait.crowd = f }
+func (s *rawStream) Crowd(f func() bool) { s.wait.Crowd = f }
 
 // readOnce returns a nil interface, never a zero Errno.
 func readOnce(fd int, p []byte) (int, error) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build unix
-
-package socket
+// Package patience decides how often who waits for a socket looks again before it sleeps.
+package patience
 
 import (
 	"runtime"
@@ -28,16 +27,19 @@ const (
 // the process.
 var polling, maxPolling = new(atomic.Int32), max(1, int32(runtime.NumCPU()/2))
 
-// patience decides how often to poll before sleeping. It belongs to who receives.
-type patience struct {
-	crowd                 func() bool // whether others wait for what comes; nil: no
+// Patience decides how often to poll before sleeping. It belongs to who receives. The zero
+// value is ready.
+type Patience struct {
+	// Crowd says whether others wait for what comes; nil: no.
+	Crowd func() bool
+
 	misses, skipped, skip uint8
 	streak                uint8
 }
 
-// polls returns how often to look, when the last read has brought so many frames.
-func (p *patience) polls(frames int) int {
-	if frames != 1 || yield == nil || p.crowd != nil && p.crowd() {
+// Polls returns how often to look, when the last read has brought so many frames.
+func (p *Patience) Polls(frames int) int {
+	if frames != 1 || !canYield || p.Crowd != nil && p.Crowd() {
 		return 0
 	}
 	if p.misses >= maxMisses {
@@ -52,8 +54,8 @@ func (p *patience) polls(frames int) int {
 	return maxPolls
 }
 
-// begin reports whether one more may poll; done must follow then.
-func (p *patience) begin() bool {
+// Begin reports whether one more may poll; Done must follow then.
+func (p *Patience) Begin() bool {
 	if polling.Add(1) <= maxPolling {
 		return true
 	}
@@ -61,8 +63,8 @@ func (p *patience) begin() bool {
 	return false
 }
 
-// done notes how it went.
-func (p *patience) done(hit bool) {
+// Done notes how it went.
+func (p *Patience) Done(hit bool) {
 	polling.Add(-1)
 	switch {
 	case hit:

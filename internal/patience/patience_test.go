@@ -2,29 +2,35 @@
 
 //go:build linux
 
-package socket
+package patience
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/plexus-ipc/plexus/internal/leak"
+)
+
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // Who waits polls only where it has paid lately: one frame at a time, nobody else waiting.
 func TestPatience(t *testing.T) {
-	var p patience
+	var p Patience
 	for frames, want := range map[int]int{0: 0, 1: maxPolls, 2: 0, 9: 0} {
-		if n := p.polls(frames); n != want {
+		if n := p.Polls(frames); n != want {
 			t.Errorf("after %d frames %d polls, want %d", frames, n, want)
 		}
 	}
 	crowd := true
-	p.crowd = func() bool { return crowd }
-	if n := p.polls(1); n != 0 {
+	p.Crowd = func() bool { return crowd }
+	if n := p.Polls(1); n != 0 {
 		t.Errorf("%d polls although others wait", n)
 	}
 	crowd = false
 
 	tried := func(waits int) (n int) {
 		for range waits {
-			if p.polls(1) > 0 && p.begin() {
-				p.done(false)
+			if p.Polls(1) > 0 && p.Begin() {
+				p.Done(false)
 				n++
 			}
 		}
@@ -33,15 +39,15 @@ func TestPatience(t *testing.T) {
 	if n, want := tried(maxMisses+firstSkip+1+2*firstSkip+1+4*firstSkip), maxMisses+2; n != want {
 		t.Errorf("polled %d times in vain, want %d", n, want)
 	}
-	for p.polls(1) == 0 {
+	for p.Polls(1) == 0 {
 	}
-	if !p.begin() {
+	if !p.Begin() {
 		t.Fatal("nobody polls, yet it may not")
 	}
-	p.done(true)
+	p.Done(true)
 	slept := 0
 	for range 2 * maxStreak {
-		if p.polls(1) == 0 {
+		if p.Polls(1) == 0 {
 			slept++
 		}
 	}
@@ -55,19 +61,19 @@ func TestPatience(t *testing.T) {
 
 // Not more may poll than leave a processor to the rest of the process.
 func TestPollingIsBounded(t *testing.T) {
-	var ps []*patience
+	var ps []*Patience
 	for range maxPolling {
-		p := new(patience)
-		if !p.begin() {
+		p := new(Patience)
+		if !p.Begin() {
 			t.Fatal("refused before the limit")
 		}
 		ps = append(ps, p)
 	}
-	if new(patience).begin() {
+	if new(Patience).Begin() {
 		t.Error("one more than allowed polls")
 	}
 	for _, p := range ps {
-		p.done(true)
+		p.Done(true)
 	}
 	if n := polling.Load(); n != 0 {
 		t.Errorf("%d count as polling", n)
