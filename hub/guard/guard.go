@@ -2,7 +2,7 @@
 
 // Package guard answers the hub's question: may he? It judges what a member asks for by
 // itself, before anybody looks who is there: names, sizes and forms, all of which come
-// from a peer. Who may do what in a channel (passwords, access lists) will be asked here, too.
+// from a peer; and it judges who may do what: passwords, and access lists.
 //
 // It is pure: no goroutine, no lock, no clock. Errors are *status.Error values.
 package guard
