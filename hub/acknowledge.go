@@ -75,8 +75,8 @@ func (p *publisher) mayCall(c *session.Call) error {
 		p.m.hub.count.publications.Drop(deadletter.TooFast)
 		return err
 	}
-	if err := p.pass.check(p.m, t.at.channel); err != nil {
-		p.m.hub.count.publications.Drop(deadletter.Locked)
+	if err := p.pass.check(p.m, p.want()); err != nil {
+		p.m.hub.count.publications.Drop(unheard(err))
 		return err
 	}
 	if t.gone.Load() {

@@ -5,6 +5,7 @@ package hub
 import (
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/hub/directory"
 	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/hub/outlet"
@@ -74,9 +75,6 @@ func (h *Hub) postEviction(channel, member, by, why string) {
 	})
 }
 
-// administers returns why m is no administrator, or nil.
-func (m *Member) administers() error { return m.hub.cfg.Rights.Administer(m.s.Peer().Identity) }
-
 // kick is done by the owner of a channel, or an administrator; whom it hits learns the reason
 // from what ends.
 func (m *Member) kick(in operation.Eviction) (out operation.Empty, err error) {
@@ -99,6 +97,11 @@ func (m *Member) kick(in operation.Eviction) (out operation.Empty, err error) {
 		whom := m.hub.members[in.Member]
 		if whom == nil {
 			return nil, status.Errorf(status.NotFound, "there is no member %q", in.Member)
+		}
+		if admin != nil {
+			if err := m.allowed(auth.VerbOwn, in.Channel, ""); err != nil {
+				return nil, err
+			}
 		}
 		if c := d.Channel(in.Channel); admin == nil && c != nil && c.Owner() != m {
 			cause.Message = guard.Removal(m.id, in.Reason) // nobody has seen it yet

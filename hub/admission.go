@@ -117,6 +117,9 @@ func (a *Admission) admit(p *session.Peer) (string, error) {
 	if err := a.h.mayCome(p); err != nil {
 		return "", err
 	}
+	if err := a.h.hasRights(p.Identity); err != nil {
+		return "", err
+	}
 	a.h.fence(p)
 	id, u, err := a.h.reserve(p.ID, p.Identity.Name)
 	if err != nil {

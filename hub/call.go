@@ -56,8 +56,8 @@ func (r *caller) InPlace() bool { return true }
 
 // Call implements session.Target.
 func (r *caller) Call(c *session.Call) {
-	if err := r.pass.check(r.m, r.bind.Channel); err != nil {
-		c.Fail(err)
+	if err := r.pass.check(r.m, r.want()); err != nil {
+		c.Fail(r.m.hub.count.fail(err))
 		return
 	}
 	if err := r.m.mayPass(1); err != nil {
@@ -68,7 +68,7 @@ func (r *caller) Call(c *session.Call) {
 	if o == nil || !o.valid() {
 		var err error
 		old := o
-		if o, err = r.m.hub.find(r.bind); err != nil {
+		if o, err = r.m.hub.findServer(r.bind); err != nil {
 			c.Fail(r.m.hub.count.fail(err))
 			return
 		}
@@ -91,15 +91,15 @@ func (r *caller) Call(c *session.Call) {
 	}
 	if o.pool != nil {
 		if o.seat == nil {
-			r.m.group(c, o.pool)
+			r.m.group(c, o.pool, r)
 			return
 		}
 		o.force()
 	}
 	if c.Shape() == wire.Unary {
-		r.m.unary(c, o)
+		r.m.unary(c, o, r)
 	} else {
-		r.m.stream(c, o, &r.pass)
+		r.m.stream(c, o, r)
 	}
 }
 
@@ -181,6 +181,7 @@ type link struct {
 	timed     time.Time          // when the call came; zero if it is not timed
 	began     time.Time          // when it was given to a provider of a group
 	req       *request           // nil mostly
+	barred    bool               // the call was ended here, and goes on at the provider: the link is not used again
 	stop      context.CancelFunc // ends the wait for room in the provider's outbox; nil if there is none
 }
 
@@ -199,7 +200,7 @@ func (m *Member) link(id uint32) *link {
 }
 
 // unary passes a call without streams on.
-func (m *Member) unary(c *session.Call, o *offer) {
+func (m *Member) unary(c *session.Call, o *offer, r *caller) {
 	id, l := c.ID, m.link(c.ID)
 	if !l.begin(id, o, nil) {
 		o.unused()
@@ -209,6 +210,14 @@ func (m *Member) unary(c *session.Call, o *offer) {
 	if !c.Detach(l) {
 		l.finish(id)
 		o.unused()
+		return
+	}
+	if err := r.still(o); err != nil {
+		o.unused()
+		if l.finish(id) {
+			m.s.Refuse(id, m.hub.count.fail(err))
+			c.FlushAfter(m.s)
+		}
 		return
 	}
 	callee, err := l.start(c)
@@ -295,7 +304,7 @@ func (l *link) started(id, callee uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.busy || l.id != id {
-		return false // answered already
+		return l.barred // answered already
 	}
 	l.running, l.callee, l.stop = true, callee, nil
 	return l.cancelled
@@ -351,8 +360,12 @@ func (l *link) Final(f *session.Frame, err error) {
 		return
 	}
 	l.busy, l.req = false, nil
+	barred := l.barred
 	l.mu.Unlock()
 	if !busy {
+		if barred && o.seat != nil {
+			l.seen(o, q, began, err)
+		}
 		return
 	}
 	if o.seat != nil {

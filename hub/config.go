@@ -62,6 +62,9 @@ type Config struct {
 	// Rights say who may read what the hub publishes on the channel "$", and who may remove
 	// any member from the hub, and write to it. The zero value: the user that it runs as.
 	Rights guard.Rights
+	// Access says who may do what in which channel; nil: everybody everything. Whatever it says,
+	// an identity never gets more than its own bound. SetAccess replaces it.
+	Access *guard.Access
 
 	// DefaultQueue and DefaultQueueBytes bound what waits at the hub for one subscription,
 	// one watch, or the events of one name for one member: messages, and their bytes. One

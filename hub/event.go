@@ -5,6 +5,7 @@ package hub
 import (
 	"sync/atomic"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/operation"
@@ -46,6 +47,10 @@ func (m *Member) emitter(b wire.Bind) *emitter {
 	cfg.Dropped = func(n int) { e.losses.add(m.hub, n) }
 	e.out = outlet.New(cfg)
 	e.r.OnCredit(e.resume)
+	if m.mayEnter(b.Channel) != nil { // since just now: who made it has not noticed yet
+		e.out.Close()
+		return e
+	}
 	m.emitters[b] = e
 	return e
 }
@@ -121,7 +126,7 @@ func (m *Member) bindEvent(b wire.Bind) (session.Target, error) {
 }
 
 func (r *eventRoute) receiver() (*receiver, error) {
-	if err := r.pass.check(r.m, r.bind.Channel); err != nil {
+	if err := r.pass.check(r.m, want{auth.VerbCall, r.bind.Channel, r.bind.Name}); err != nil {
 		return nil, err
 	}
 	if to := r.to.Load(); to != nil && to.o.valid() {
@@ -198,7 +203,7 @@ func (m *Member) bindBroadcast(b wire.Bind) (session.Target, error) {
 }
 
 func (r *broadcastRoute) crowd() (*crowd, error) {
-	if err := r.pass.check(r.m, r.bind.Channel); err != nil {
+	if err := r.pass.check(r.m, want{auth.VerbCall, r.bind.Channel, r.bind.Name}); err != nil {
 		return nil, err
 	}
 	if c := r.to.Load(); c != nil && c.room.seats.Load() == c.seen {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
@@ -24,6 +25,7 @@ const maxGathered = session.DefaultMaxMessage / 2
 type gathering struct {
 	m   *Member // the caller
 	id  uint32  // at the caller
+	at  place
 	buf interface{ Release() }
 
 	mu        sync.Mutex
@@ -59,7 +61,7 @@ func (m *Member) gather(c *session.Call, p *pool) {
 		c.Fail(m.hub.count.fail(p.nobody()))
 		return
 	}
-	g := &gathering{m: m, id: c.ID, unsent: len(all) + 1, left: len(all) + 1, answers: make([]operation.Answer, len(all))}
+	g := &gathering{m: m, id: c.ID, at: p.at, unsent: len(all) + 1, left: len(all) + 1, answers: make([]operation.Answer, len(all))}
 	for i, o := range all {
 		g.answers[i].Member = o.m.id
 		g.parts = append(g.parts, &part{g: g, i: i, o: o, began: o.began()})
@@ -134,6 +136,8 @@ func (x *part) note(f *session.Frame, err *status.Error) {
 	switch {
 	case err != nil:
 		a.Error = &operation.Failure{Code: err.Code.String(), Message: err.Message}
+	case !x.o.m.grants.Load().May(auth.VerbProvide, x.g.at.channel, x.g.at.name):
+		a.Error = &operation.Failure{Code: errBarred.Code.String(), Message: errBarred.Message}
 	case f.Codec == codecJSON && json.Valid(f.Payload):
 		a.Value = bytes.Clone(f.Payload)
 	default:
@@ -158,9 +162,12 @@ func (g *gathering) arrived(by flusher) {
 	if !last {
 		return
 	}
-	if cancelled {
+	switch err := g.m.allowed(auth.VerbCall, g.at.channel, g.at.name); {
+	case err != nil: // not any more
+		g.m.s.Refuse(g.id, g.m.hub.count.fail(err))
+	case cancelled:
 		g.m.s.Refuse(g.id, g.m.hub.count.fail(gaveUp()))
-	} else {
+	default:
 		g.m.s.Answer(g.id, session.Message{Codec: codecJSON, Payload: encode(g.answers)})
 	}
 	flush(by, g.m.s)

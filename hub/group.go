@@ -264,7 +264,7 @@ func (p *pool) pump(by flusher) {
 }
 
 // group passes a call on to who of a group gets it.
-func (m *Member) group(c *session.Call, p *pool) {
+func (m *Member) group(c *session.Call, p *pool, by *caller) {
 	o, k, all, v := p.pick(c.Ext)
 	switch {
 	case all:
@@ -272,9 +272,9 @@ func (m *Member) group(c *session.Call, p *pool) {
 	case v == balance.Nobody:
 		c.Fail(m.hub.count.fail(p.nobody()))
 	case v == balance.Taken && c.Shape() == wire.Unary && !o.idempotent.Load() && !c.Idempotent():
-		m.unary(c, o)
+		m.unary(c, o, by)
 	default:
-		m.request(c, p, k, o)
+		m.request(c, p, k, o, by)
 	}
 }
 

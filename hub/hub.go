@@ -9,9 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/hub/bulletin"
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/directory"
+	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/hub/routes"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -25,7 +27,7 @@ type Hub struct {
 	names directory.Sources
 	stop  sync.Once
 
-	misfits, unusable, rejected deadletter.Rarely
+	misfits, unusable, rejected, forbidden deadletter.Rarely
 
 	kept    atomic.Int64   // bytes that topics keep
 	awaited atomic.Int64   // receivers that have still to acknowledge a publication
@@ -38,6 +40,7 @@ type Hub struct {
 
 	mu      sync.RWMutex
 	closing *status.Error
+	access  *guard.Access // nil for none
 	dir     *directory.Directory[*Member]
 	members map[string]*Member // nil for an id that is only reserved
 	users   map[string]*user
@@ -80,8 +83,9 @@ func New(cfg Config) *Hub {
 		topics: make(map[place]*topic), rooms: make(map[string]*room),
 	}
 	h.locks.preset(cfg.Passwords)
-	h.cfg.Passwords = nil
+	h.cfg.Passwords, h.cfg.Access, h.access = nil, nil, cfg.Access
 	h.dir.Judge(h.judge)
+	h.dir.Heirs(func(channel string, m *Member) bool { return m.grants.Load().May(auth.VerbOwn, channel, "") })
 	return h
 }
 

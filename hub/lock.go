@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/directory"
 	"github.com/plexus-ipc/plexus/hub/guard"
@@ -95,23 +96,34 @@ func (k *keyring) kick(channel string, now, until time.Time) {
 
 // mayLocked returns why m is not to have anything to do with a channel, or learn of it.
 func (h *Hub) mayLocked(channel string, m *Member) error {
+	if err := m.mayEnter(channel); err != nil {
+		return err
+	}
 	if l := h.locks.byName[channel]; l != nil && m.keys.opened[channel] != l {
 		return guard.Locked(channel)
 	}
 	return nil
 }
 
-// may is mayLocked for who does not hold the lock, and says yes mostly without taking it.
-func (h *Hub) may(channel string, m *Member) error {
+// may is mayLocked, and asks for a verb, for who does not hold the lock.
+func (h *Hub) may(w want, m *Member) error {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.mayLocked(channel, m)
+	if err := m.allowed(w.verb, w.channel, w.name); err != nil {
+		return err
+	}
+	return h.mayLocked(w.channel, m)
 }
 
 // judge is the rule of the directory: what it does, it does only for who may.
 func (h *Hub) judge(channel string, m *Member, join bool) error {
 	if err := h.mayLocked(channel, m); err != nil || !join {
 		return err
+	}
+	if h.dir.Channel(channel) == nil { // it would be its owner
+		if err := m.allowed(auth.VerbOwn, channel, ""); err != nil {
+			return err
+		}
 	}
 	return h.bannedLocked(channel, m)
 }
@@ -127,17 +139,18 @@ func (h *Hub) bannedLocked(channel string, m *Member) error {
 	return nil
 }
 
-// pass is what a route remembers of having been let through. It asks again after passwords
-// have changed, which is seldom. The zero value has not asked yet.
+// pass is what a route remembers of having been let through. It asks again after passwords or
+// the access list have changed, which is seldom. The zero value has not asked yet.
 type pass struct{ seen atomic.Uint64 }
 
-func (p *pass) check(m *Member, channel string) error {
+func (p *pass) check(m *Member, w want) error {
 	h := m.hub
 	now := h.locks.doors.Load() + 1
 	if p.seen.Load() == now {
 		return nil
 	}
-	if err := h.may(channel, m); err != nil {
+	if err := h.may(w, m); err != nil {
+		m.forbade(err)
 		return err
 	}
 	p.seen.Store(now)
@@ -150,6 +163,9 @@ func (m *Member) unlock(in operation.Unlocking) (out operation.Unlocked, err err
 		return out, err
 	}
 	h := m.hub
+	if err := m.mayEnter(in.Channel); err != nil {
+		return out, err
+	}
 	h.mu.RLock()
 	l := h.locks.byName[in.Channel]
 	h.mu.RUnlock()
@@ -268,6 +284,9 @@ func (m *Member) mayProtect(d *directory.Directory[*Member], in *operation.Prote
 	if err := h.mayLocked(in.Channel, m); err != nil {
 		return nil, err
 	}
+	if err := m.allowed(auth.VerbOwn, in.Channel, ""); err != nil {
+		return nil, err
+	}
 	if l := h.locks.byName[in.Channel]; l != nil && l.preset {
 		return nil, status.Errorf(status.PermissionDenied, "the password of channel %s is set by the hub's configuration: only that can change it", in.Channel)
 	}
@@ -337,6 +356,8 @@ func (r *relay) cut(cause *status.Error) {
 	o := r.o.Load()
 	if pass {
 		o.route.Cancel(r.callee)
+	} else if r.req != nil {
+		r.req.withdraw()
 	}
 	r.m.s.FlushNow()
 	if o.m != nil { // nobody has it yet
@@ -354,7 +375,7 @@ func (r *relay) register(p *pass) bool {
 	}
 	r.m.relays[r] = struct{}{}
 	r.m.mu.Unlock()
-	err := p.check(r.m, r.channel)
+	err := p.check(r.m, want{auth.VerbCall, r.channel, r.name})
 	if err != nil {
 		r.mu.Lock()
 		r.finishLocked(&final{err: err})
@@ -372,8 +393,11 @@ func (r *relay) forgetLocked() {
 
 // unheard is the reason under which an event is counted that goes to nobody because of err.
 func unheard(err error) deadletter.Reason {
-	if status.CodeOf(err) == status.Locked {
+	switch status.CodeOf(err) {
+	case status.Locked:
 		return deadletter.Locked
+	case status.PermissionDenied:
+		return deadletter.Denied
 	}
 	return deadletter.Nobody
 }

@@ -4,7 +4,9 @@ package hub
 
 import (
 	"sync"
+	"sync/atomic"
 
+	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
@@ -22,6 +24,8 @@ type Member struct {
 	queued outlet.Account // bytes that wait for it at the hub
 	pace   *pace          // nil for no bound
 	remote bool           // it stands for a member of another hub
+
+	grants atomic.Pointer[guard.Grants] // what it may do, nil for all; written under hub.mu
 
 	// guarded by hub.mu
 	ended      bool
@@ -55,7 +59,12 @@ func (m *Member) Session() *session.Session { return m.s }
 func (m *Member) enter() error {
 	h := m.hub
 	h.mu.Lock()
-	closing := h.closing
+	var closing error
+	if h.closing != nil {
+		closing = h.closing
+	} else {
+		closing = m.admittedLocked() // the list may be another one than at its handshake
+	}
 	if closing == nil {
 		h.members[m.id] = m
 		m.joinUserLocked(true)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/hub/directory"
 	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/operation"
@@ -111,6 +112,9 @@ func (m *Member) provide(in operation.Offer) (out operation.Empty, err error) {
 	terms := directory.Terms{Shape: in.Shape, Input: string(in.Input), Output: string(in.Output), Sharing: in.Sharing}
 	var own bool
 	return out, m.change(nil, func(d *directory.Directory[*Member], now time.Time) (changes []change, err error) {
+		if err := m.mayOffer(auth.VerbProvide, in.Channel, in.Method); err != nil {
+			return nil, err
+		}
 		if err := m.mayOfferLocked(d, in.Channel, in.Method, false); err != nil {
 			return nil, err
 		}
@@ -142,6 +146,9 @@ func (m *Member) declare(in operation.Topic) (out operation.Empty, err error) {
 	at := place{in.Channel, in.Name}
 	terms := directory.Terms{Input: string(in.Schema), Keep: directory.Keep{Values: in.Keep, Age: seconds(in.KeepAge)}}
 	return out, m.change(nil, func(d *directory.Directory[*Member], now time.Time) (_ []change, err error) {
+		if err := m.mayOffer(auth.VerbDeclare, in.Channel, in.Name); err != nil {
+			return nil, err
+		}
 		if err := m.mayOfferLocked(d, in.Channel, in.Name, true); err != nil {
 			return nil, err
 		}
@@ -178,7 +185,7 @@ func (m *Member) list(in operation.Place) (out operation.MemberList, err error) 
 	now := h.cfg.Now()
 	if in.Channel == "" {
 		for _, o := range h.members {
-			if o != nil {
+			if o != nil && m.seesLocked(o) {
 				out.Members = append(out.Members, o.describeLocked(now.Sub(o.s.Began())))
 			}
 		}
@@ -211,6 +218,11 @@ func (m *Member) stopHub(in operation.StopRequest) (out operation.Empty, err err
 	h := m.hub
 	if !h.cfg.AllowStop || h.cfg.OnStop == nil {
 		return out, &status.Error{Code: status.PermissionDenied, Message: "this hub does not let members stop it"}
+	}
+	if m.grants.Load() != nil { // who may do only this or that may not do this
+		if err := m.administers(); err != nil {
+			return out, err
+		}
 	}
 	drain := time.Duration(min(max(in.Drain, 0), 24*3600) * float64(time.Second))
 	h.cfg.Log.Info("stop was asked for", "hub", h.cfg.ID, "member", m.id, "drain", drain)

@@ -5,6 +5,7 @@ package hub
 import (
 	"sync/atomic"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/hub/schema"
@@ -58,6 +59,9 @@ func (m *Member) bindTopic(b wire.Bind) (session.Target, error) {
 	if err := m.aliveLocked(); err != nil {
 		return nil, err
 	}
+	if err := m.allowed(auth.VerbPublish, b.Channel, b.Name); err != nil {
+		return nil, err
+	}
 	if err := h.mayLocked(b.Channel, m); err != nil {
 		return nil, err
 	}
@@ -89,7 +93,7 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 		return
 	}
 	t := p.topic
-	if checks := t.checks.Load(); checks != nil && !t.gone.Load() && p.pass.check(p.m, t.at.channel) == nil { // who may not, learns nothing of the schema
+	if checks := t.checks.Load(); checks != nil && !t.gone.Load() && p.pass.check(p.m, p.want()) == nil { // who may not, learns nothing of the schema
 		if err := p.m.misfit(checks.Publication(f.Codec, f.Payload)); err != nil {
 			p.m.hub.count.published.Add(1)
 			p.m.hub.count.publications.Drop(deadletter.Malformed)
@@ -122,8 +126,8 @@ func (p *publisher) deliver(by flusher, m *outlet.Parcel, n int) {
 		p.m.fault(operation.FaultUndeclared, t.bind(), errUndeclared)
 		return
 	}
-	if err := p.pass.check(p.m, t.at.channel); err != nil {
-		h.count.publications.DropMany(deadletter.Locked, n)
+	if err := p.pass.check(p.m, p.want()); err != nil {
+		h.count.publications.DropMany(unheard(err), n)
 		p.m.s.Revoke(p, status.Convert(err))
 		return
 	}
@@ -182,6 +186,9 @@ func (h *Hub) matchAudience(t *topic) *audience {
 		}
 	}
 	for _, f := range t.room.trie.Match(nil, t.at.name) {
+		if !f.m.grants.Load().May(auth.VerbSubscribe, t.at.channel, t.at.name) {
+			continue
+		}
 		label := labels[f.m]
 		if label == nil {
 			label = f.m.s.Route(wire.Bind{Class: wire.ClassLabel, Channel: t.at.channel, Name: t.at.name})

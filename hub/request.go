@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/hub/balance"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
@@ -54,7 +55,7 @@ type leg interface {
 }
 
 // request has the hub keep a call. o is who gets it, nil if it has to wait.
-func (m *Member) request(c *session.Call, p *pool, k balance.Key, o *offer) {
+func (m *Member) request(c *session.Call, p *pool, k balance.Key, o *offer, by *caller) {
 	q := &request{p: p, id: c.ID, shape: c.Shape(), flags: c.Flags, key: k, attempt: 1, holds: 1, may: c.Idempotent()}
 	var who session.Canceller
 	if q.shape == wire.Unary {
@@ -78,10 +79,15 @@ func (m *Member) request(c *session.Call, p *pool, k balance.Key, o *offer) {
 		q.release()
 		return
 	}
-	if r, ok := q.leg.(*relay); ok && !r.register(new(pass)) {
+	if r, ok := q.leg.(*relay); ok && !r.register(&by.pass) {
 		o.unused()
 		q.release()
 		c.FlushAfter(m.s)
+		return
+	}
+	if err := by.pass.check(m, by.want()); err != nil {
+		o.unused()
+		q.refuse(err)
 		return
 	}
 	if o == nil {
@@ -197,6 +203,9 @@ func (q *request) launch(o *offer, by flusher) (freed bool) {
 		o.free()
 		q.refuse(gaveUp())
 		return true
+	}
+	if !o.m.grants.Load().May(auth.VerbProvide, q.p.at.channel, q.p.at.name) {
+		return q.sent(o, 0, errBarred, by)
 	}
 	q.twice = q.shape == wire.Unary && (q.may || o.idempotent.Load()) && q.p.reserve(q)
 	once := !q.twice // when it has been sent, q may be on its way to another provider
@@ -352,7 +361,7 @@ func (l *link) begun(id, callee uint32, o *offer) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.busy || l.id != id || l.offer != o {
-		return false // answered already, or on its way to another provider
+		return l.barred && l.offer == o // answered already, or on its way to another provider
 	}
 	l.running, l.callee, l.stop = true, callee, nil
 	return l.cancelled

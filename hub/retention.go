@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/hub/retain"
 	"github.com/plexus-ipc/plexus/operation"
@@ -126,7 +127,7 @@ func (h *Hub) replayLocked(f *feed, enter func()) (values int) {
 	}
 	var picks []retain.Pick[outlet.Retained]
 	for _, t := range h.matchedLocked(f) {
-		if r := t.kept.Load(); r != nil {
+		if r := t.kept.Load(); r != nil && f.m.grants.Load().May(auth.VerbSubscribe, t.at.channel, t.at.name) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			now := r.now()

@@ -31,7 +31,7 @@ type relay struct {
 	o   atomic.Pointer[offer] // while the call waits for a provider, its pool's
 	req *request              // nil mostly
 
-	channel string
+	channel, name string
 
 	mu        sync.Mutex
 	callee    uint32 // at the provider
@@ -55,7 +55,7 @@ type final struct {
 
 // newRelay returns the relay of a call that has no provider yet.
 func newRelay(m *Member, c *session.Call) *relay {
-	r := &relay{m: m, id: c.ID, channel: c.Route().Channel}
+	r := &relay{m: m, id: c.ID, channel: c.Route().Channel, name: c.Route().Name}
 	r.up.Granted, r.down.Limit = m.s.StreamWindows()
 	r.up.Ended = c.Flags&wire.FlagEnd != 0
 	return r
@@ -69,16 +69,21 @@ func (r *relay) goesTo(o *offer) {
 }
 
 // stream passes a call with streams on.
-func (m *Member) stream(c *session.Call, o *offer, p *pass) {
+func (m *Member) stream(c *session.Call, o *offer, by *caller) {
 	r := newRelay(m, c)
 	r.goesTo(o)
 	if !c.Detach(callerEnd{r}) {
 		o.unused()
 		return
 	}
-	if !r.register(p) {
+	if !r.register(&by.pass) {
 		o.unused()
 		c.FlushAfter(m.s)
+		return
+	}
+	if err := by.still(o); err != nil {
+		o.unused()
+		r.fail(c.ID, err)
 		return
 	}
 	msg := c.Message()

@@ -96,7 +96,7 @@ func (m *Member) subscribe(c *session.Call) {
 		return bodyOf(operation.Confirmation{Effective: true, Dropped: n})
 	}
 	if in.Channel == operation.Channel {
-		if err := m.hub.cfg.Rights.Read(m.s.Peer().Identity); err != nil {
+		if err := m.reads(); err != nil {
 			c.Fail(err)
 			return
 		}

@@ -56,6 +56,8 @@ type aftermath struct {
 	watched map[*feed]struct{}
 	pumped  []*pool
 	cut     []cutting
+	barred  []barring
+	closed  []*emitter
 }
 
 type ending struct {
@@ -86,6 +88,12 @@ func (a *aftermath) run() {
 	for _, c := range a.cut {
 		c.r.cut(c.reason)
 	}
+	for _, b := range a.barred {
+		b.l.bar(b.id, b.reason)
+	}
+	for _, e := range a.closed {
+		e.out.Close()
+	}
 }
 
 // change has a member change the directory, by f, and does what follows; then is done
@@ -109,6 +117,7 @@ func (m *Member) change(cause *status.Error, f func(d *directory.Directory[*Memb
 	after.run()
 	if err != nil {
 		h.refused(m.id, m.user.name, err)
+		m.forbade(err)
 	}
 	return err
 }
@@ -243,6 +252,9 @@ func (r *room) feeds(of *Member, watches bool) []*feed {
 // many values that they kept it begins with.
 func (h *Hub) addFeedLocked(f *feed, after *aftermath) (topics, replayed int, err error) {
 	if err := f.m.aliveLocked(); err != nil {
+		return 0, 0, err
+	}
+	if err := f.allowed(); err != nil {
 		return 0, 0, err
 	}
 	if err := h.mayLocked(f.channel, f.m); err != nil {

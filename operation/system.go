@@ -72,6 +72,7 @@ const (
 	EventEvict      = "evict"      // By has removed Member from Channel, or from the hub if that is ""
 	EventDrop       = "drop"       // messages for Member were dropped: it is too slow for Channel and Name
 	EventLimit      = "limit"      // something was refused because of a limit
+	EventAccess     = "access"     // another access list is in force
 )
 
 // Limit says which limit was hit. It is what the details of status.LimitExceeded are, as JSON.

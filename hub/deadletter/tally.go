@@ -23,17 +23,19 @@ const (
 	Malformed                // does not fit the schema of its topic
 	Locked                   // the sender has not given the password of the channel
 	TooFast                  // the sender had sent as many in this second as it may
+	Denied                   // the sender may not send it
+	Barred                   // the receiver may not have it any more, since it was queued
 	reasons
 )
 
-var names = [reasons]string{"queue_full", "closed", "too_large", "refused", "nobody", "undeclared", "misrouted", "malformed", "locked", "too_fast"}
+var names = [reasons]string{"queue_full", "closed", "too_large", "refused", "nobody", "undeclared", "misrouted", "malformed", "locked", "too_fast", "denied", "barred"}
 
 // String returns the name under which the reason is reported.
 func (r Reason) String() string { return names[r] }
 
 // Tally counts what becomes of messages of one sort. Messages that were offered to a
 // receiver are Offered = Delivered + dropped + Queued; Nobody, Undeclared, Misrouted,
-// Malformed, Locked and TooFast count others. The zero value is ready, and safe for concurrent use.
+// Malformed, Locked, TooFast and Denied count others. The zero value is ready, and safe for concurrent use.
 type Tally struct {
 	Offered   atomic.Uint64 // messages × receivers
 	Delivered atomic.Uint64 // handed to the receivers' sessions

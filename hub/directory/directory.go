@@ -36,6 +36,7 @@ type Directory[M Member] struct {
 	places   map[M]map[string]*Channel[M]
 	said     map[M]int // bytes of terms
 	judge    func(channel string, m M, join bool) error
+	heirs    func(channel string, m M) bool
 }
 
 // New returns an empty Directory.
@@ -182,7 +183,7 @@ func (d *Directory[M]) leave(changes []Change[M], c *Channel[M], m M, reason str
 		return changes
 	}
 	if d.rules.Promote || remote(m) {
-		c.owner = c.order[0]
+		c.owner = d.heir(c)
 		return append(changes, Change[M]{Kind: Owned, Channel: c.Name, Member: c.owner})
 	}
 	changes = append(changes, Change[M]{Kind: Terminated, Channel: c.Name, Member: m, Reason: reason})

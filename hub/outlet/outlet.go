@@ -76,12 +76,13 @@ type Outlet struct {
 
 	mu      sync.Mutex
 	queue   deadletter.Queue[waiting]
-	acks    []ack            // in the order in which they were sent
-	first   *session.Message // until it is sent
-	charged int              // what the account counts of the queue
-	told    uint64           // gaps that Pump has still to return
-	ready   bool             // the receiver may get messages
-	blocked bool             // until the receiver has credit and room again
+	acks    []ack               // in the order in which they were sent
+	first   *session.Message    // until it is sent
+	charged int                 // what the account counts of the queue
+	told    uint64              // gaps that Pump has still to return
+	ready   bool                // the receiver may get messages
+	blocked bool                // until the receiver has credit and room again
+	barred  map[string]struct{} // names whose messages are not for the receiver, nil mostly
 	closed  bool
 }
 
@@ -109,7 +110,7 @@ func (o *Outlet) Bytes() int { return o.bytes }
 func (o *Outlet) Push(p *Parcel, label *session.Route) (Verdict, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed {
+	if o.closed || o.isBarredLocked(label) {
 		o.missedLocked(p.watch, deadletter.Closed)
 		return Gone, nil
 	}
