@@ -124,7 +124,7 @@ func mayServe(ep endpoint.Endpoint, o *DialOptions, c auth.Chain) func(auth.Peer
 		allow.CheckServer = true
 		return func(p auth.Peer) error { return isAllowed(allow, p) }
 	}
-	if ep.Network() != "unix" || proves(c) {
+	if ep.Path() == "" && !ep.Abstract() || proves(c) {
 		return nil
 	}
 	return func(p auth.Peer) error {

@@ -32,14 +32,14 @@ func (c Chain) Names() []string {
 }
 
 // Offer lists what can work for a client like p, for a server's HELLO: without kernel
-// credentials none that needs them, without a certificate that was verified none that needs
+// credentials none that needs them, without a verified certificate with a name none that needs
 // one. If nothing else is there they are offered nevertheless, so that the client learns the
 // reason.
 func (c Chain) Offer(p Peer) []string {
 	names := c.Names()
 	usable := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		have := parts(name)
-		return !p.HasCredentials && slices.Contains(have, namePeer) || p.leaf() == nil && slices.Contains(have, NameTLS)
+		return !p.HasCredentials && slices.Contains(have, namePeer) || p.certified() == "" && slices.Contains(have, NameTLS)
 	})
 	if len(usable) == 0 {
 		return names

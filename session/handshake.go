@@ -471,6 +471,9 @@ func (h *handshake) start() *Session {
 	if h.cfg.Started != nil {
 		h.cfg.Started(s)
 	}
+	if proof := h.identity.Lease; proof != nil {
+		s.startLease(proof) // before the peer is told that it is in
+	}
 	if h.last != nil {
 		if err := h.sendAuth(h.last); err != nil {
 			s.fail(err)
@@ -483,9 +486,6 @@ func (h *handshake) start() *Session {
 	go s.read(t)
 	if h.cfg.Heartbeat > 0 {
 		s.startHeart(h.cfg.Heartbeat)
-	}
-	if proof := h.identity.Lease; proof != nil {
-		s.startLease(proof)
 	}
 	return s
 }
