@@ -136,6 +136,11 @@ func (c *Config) check() error {
 	if p := schema.Policy(c.Validate); p != "" && p != schema.Off && p != schema.Warn && p != schema.Reject {
 		return status.Errorf(status.InvalidArgument, "--validate %q is unknown: it is %s, %s or %s", p, schema.Off, schema.Warn, schema.Reject)
 	}
+	for _, r := range c.Hub.ChannelRates {
+		if err := r.Valid(); err != nil {
+			return status.Errorf(status.InvalidArgument, "%w", err)
+		}
+	}
 	if id := c.Hub.ID; id != "" {
 		if err := subject.ValidateMember(id); err != nil {
 			return status.Errorf(status.InvalidArgument, "%w", err)

@@ -71,7 +71,7 @@ func (p *publisher) mayCall(c *session.Call) error {
 	if c.Shape() != wire.Unary {
 		return status.Errorf(status.WrongShape, "an acknowledged publication is a unary call, not %s", c.Shape())
 	}
-	if err := p.m.mayPass(1); err != nil {
+	if err := p.mayPass(); err != nil {
 		p.m.hub.count.publications.Drop(deadletter.TooFast)
 		return err
 	}

@@ -25,6 +25,7 @@ type offer struct {
 	gone  atomic.Bool // withdrawn
 
 	checks atomic.Pointer[schema.Checks] // nil mostly
+	toll   *toll                         // of the channel; nil mostly
 
 	pool       *pool       // of a method that has one; m and route are nil if seat is
 	seat       *seat       // of m in the pool
@@ -34,8 +35,8 @@ type offer struct {
 	seen uint64
 }
 
-func newOffer(m *Member, class wire.Class, at place) *offer {
-	return &offer{m: m, route: m.s.Route(wire.Bind{Class: class, Channel: at.channel, Name: at.name})}
+func newOffer(m *Member, class wire.Class, at place, t *toll) *offer {
+	return &offer{m: m, toll: t, route: m.s.Route(wire.Bind{Class: class, Channel: at.channel, Name: at.name})}
 }
 
 func (o *offer) valid() bool {
@@ -76,6 +77,10 @@ func (r *caller) Call(c *session.Call) {
 			o.route = old.route // it has its number already
 		}
 		r.offer.Store(o)
+	}
+	if err := o.toll.pay(r.m); err != nil {
+		c.Fail(r.m.hub.count.fail(err))
+		return
 	}
 	if err := r.m.mayCall(c.Shape()); err != nil {
 		c.Fail(r.m.hub.count.fail(err))
@@ -118,7 +123,7 @@ func (h *Hub) find(b wire.Bind) (*offer, error) {
 	if m == nil || !h.dir.Has(b.Channel, m) {
 		return nil, status.Errorf(status.NotFound, "channel %s has no member %s", b.Channel, b.Target)
 	}
-	o := newOffer(m, wire.ClassMethod, at)
+	o := newOffer(m, wire.ClassMethod, at, h.rooms[b.Channel].toll)
 	if p := h.offers[at]; p != nil && p.pool != nil {
 		if of := p.pool.of(m); of != nil {
 			o.pool, o.seat = p.pool, of.seat

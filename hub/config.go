@@ -127,6 +127,10 @@ type Config struct {
 	// counted, and told to the sender by the failure of its next one.
 	MaxRatePerMember int
 
+	// ChannelRates bound the messages of channels, of all members together, as MaxRatePerMember
+	// does those of a member: the first pattern that matches the name counts.
+	ChannelRates []quota.ChannelRate
+
 	// KickedFor is how long a session that was removed from a channel may not come back: a
 	// minute if it is 0, not at all if it is negative.
 	KickedFor time.Duration

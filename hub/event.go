@@ -162,6 +162,11 @@ func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
 		r.m.fault(operation.FaultOrphan, r.bind, err)
 		return
 	}
+	if err := to.o.toll.pay(r.m); err != nil {
+		events.Drop(deadletter.TooFast)
+		s.Revoke(r, status.Convert(err))
+		return
+	}
 	m := outlet.OfFrame(f, r.m.number)
 	switch v, err := to.e.out.Push(&m, nil); v {
 	case outlet.Refused:
@@ -234,6 +239,11 @@ func (r *broadcastRoute) Receive(s *session.Session, f *session.Frame) {
 		r.m.hub.count.events.Drop(unheard(err))
 		s.Revoke(r, status.Convert(err))
 		r.m.fault(operation.FaultOrphan, r.bind, err)
+		return
+	}
+	if err := c.room.toll.pay(r.m); err != nil {
+		r.m.hub.count.events.Drop(deadletter.TooFast)
+		s.Revoke(r, status.Convert(err))
 		return
 	}
 	m := outlet.OfFrame(f, r.m.number)

@@ -39,7 +39,7 @@ type seat = balance.Seat[*offer]
 
 // newPool returns the offer of a method that has a pool.
 func (h *Hub) newPool(at place, s operation.Sharing) *offer {
-	front := &offer{}
+	front := &offer{toll: h.rooms[at.channel].toll}
 	front.pool = &pool{h: h, at: at, front: front, g: balance.New[*offer, *request](policyOf(s), h.cfg.MaxWaiting, rand.Uint64())}
 	return front
 }
@@ -62,7 +62,7 @@ func (p *pool) admit(m *Member, s operation.Sharing) {
 		p.g.Resize(o.seat, s.Capacity)
 		return
 	}
-	o := newOffer(m, wire.ClassMethod, p.at)
+	o := newOffer(m, wire.ClassMethod, p.at, p.front.toll)
 	o.pool = p
 	o.idempotent.Store(s.Idempotent)
 	o.checks.Store(p.front.checks.Load())
@@ -290,7 +290,7 @@ func (h *Hub) provideLocked(c *change, at place, after *aftermath) {
 		o = h.newPool(at, c.Sharing)
 		h.offers[at] = o
 	case o == nil:
-		h.offers[at] = newOffer(c.Member, wire.ClassMethod, at)
+		h.offers[at] = newOffer(c.Member, wire.ClassMethod, at, h.rooms[at.channel].toll)
 		return
 	case o.pool == nil:
 		return

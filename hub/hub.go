@@ -48,7 +48,8 @@ type Hub struct {
 	topics  map[place]*topic
 	ways    *routes.Table[*Member]
 	rooms   map[string]*room
-	feeds   int // open, of all members
+	rested  map[place]*toll // of channels and users that have gone, by scope and name
+	feeds   int             // open, of all members
 	gone    carried
 }
 
@@ -56,8 +57,8 @@ type Hub struct {
 type place struct{ channel, name string }
 
 // New returns a Hub. An unknown OwnerPolicy or ErrorPolicy, a name or password in Passwords
-// that cannot be one, or Schemas whose policy is unknown or lacks its Validator, is an error
-// of the program: it panics.
+// that cannot be one, a rate of channels that is not valid, or Schemas whose policy is unknown or lacks its
+// Validator, is an error of the program: it panics.
 func New(cfg Config) *Hub {
 	cfg = cfg.withDefaults()
 	if cfg.OwnerPolicy != Terminate && cfg.OwnerPolicy != Promote {
@@ -65,6 +66,11 @@ func New(cfg Config) *Hub {
 	}
 	if !cfg.ErrorPolicy.Known() {
 		panic("hub: unknown error policy " + string(cfg.ErrorPolicy))
+	}
+	for _, r := range cfg.ChannelRates {
+		if err := r.Valid(); err != nil {
+			panic("hub: " + err.Error())
+		}
 	}
 	if err := cfg.Schemas.Valid(); err != nil {
 		panic("hub: " + err.Error())
@@ -80,7 +86,7 @@ func New(cfg Config) *Hub {
 		}),
 		incarnation: directory.RandomName(12), ways: routes.New[*Member](cfg.ID),
 		members: make(map[string]*Member), users: make(map[string]*user), offers: make(map[place]*offer),
-		topics: make(map[place]*topic), rooms: make(map[string]*room),
+		topics: make(map[place]*topic), rooms: make(map[string]*room), rested: make(map[place]*toll),
 	}
 	h.locks.preset(cfg.Passwords)
 	h.cfg.Passwords, h.cfg.Access, h.access = nil, nil, cfg.Access

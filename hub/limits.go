@@ -22,6 +22,7 @@ import (
 type user struct {
 	name   string
 	queued outlet.Account
+	toll   *toll // nil for no bound
 
 	// guarded by hub.mu
 	sessions int // with those that are only reserved
@@ -40,7 +41,7 @@ func (u *user) all() []*Member {
 func (h *Hub) seatLocked(name string) (*user, error) {
 	u := h.users[name]
 	if u == nil {
-		u = &user{name: name, queued: outlet.Account{Limit: h.cfg.PerUser.QueuedBytes}}
+		u = &user{name: name, toll: h.tollLocked(quota.ByUser, name, h.cfg.PerUser.Rate), queued: outlet.Account{Limit: h.cfg.PerUser.QueuedBytes}}
 	}
 	if err := quota.Check(operation.Limit{Name: quota.Sessions, Scope: quota.ByUser, Of: name, Usage: u.sessions, Bound: h.cfg.PerUser.Sessions}); err != nil {
 		return nil, err
@@ -54,6 +55,7 @@ func (h *Hub) seatLocked(name string) (*user, error) {
 func (h *Hub) unseatLocked(u *user) {
 	if u.sessions--; u.sessions == 0 {
 		delete(h.users, u.name)
+		h.restLocked(u.toll)
 	}
 }
 

@@ -83,7 +83,7 @@ func (m *Member) bindTopic(b wire.Bind) (session.Target, error) {
 
 // Receive implements session.Target.
 func (p *publisher) Receive(s *session.Session, f *session.Frame) {
-	if err := p.m.mayPass(1); err != nil {
+	if err := p.mayPass(); err != nil {
 		p.m.hub.count.publications.Drop(deadletter.TooFast)
 		s.Revoke(p, status.Convert(err))
 		return
@@ -107,9 +107,26 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 	p.deliver(s, &m, 1)
 }
 
+// mayPass returns why one more publication is one too many, for its member or its channel.
+func (p *publisher) mayPass() error {
+	if err := p.m.mayPass(1); err != nil {
+		return err
+	}
+	t := p.topic.room.toll
+	if t == nil || p.pass.check(p.m, p.topic.at.channel) != nil {
+		return nil // who may not publish at all is told so, and takes no others' place
+	}
+	return t.pay(p.m)
+}
+
+// paced reports whether anything bounds the publications in a second.
+func (p *publisher) paced() bool {
+	return p.m.pace != nil || p.m.user.toll != nil || p.topic.room.toll != nil
+}
+
 // ReceiveRun implements session.RunTarget. What is judged is judged one by one.
 func (p *publisher) ReceiveRun(s *session.Session, run session.Run) bool {
-	if p.m.remote || p.m.pace != nil || p.topic.checks.Load() != nil || p.topic.kept.Load() != nil || p.topic.audienceNow(p.m.hub).blocks {
+	if p.m.remote || p.paced() || p.topic.checks.Load() != nil || p.topic.kept.Load() != nil || p.topic.audienceNow(p.m.hub).blocks {
 		return false
 	}
 	m := outlet.OfRun(run, p.m.number)

@@ -29,13 +29,13 @@ func newPace(rate int) *pace {
 // publications are counted, answers and items of calls are not.
 func (m *Member) mayPass(n int) error {
 	if m.pace == nil {
-		return nil
+		return m.user.toll.pay(m)
 	}
 	m.pace.mu.Lock()
 	wait := m.pace.bucket.Take(n, m.hub.cfg.Now())
 	m.pace.mu.Unlock()
 	if wait == 0 {
-		return nil
+		return m.user.toll.pay(m)
 	}
 	bound := m.hub.cfg.MaxRatePerMember
 	err := quota.Exceeded(operation.Limit{

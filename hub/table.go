@@ -20,6 +20,7 @@ type change = directory.Change[*Member]
 // or watches it; the room of the name "" is for watches of all channels.
 type room struct {
 	name string
+	toll *toll // nil for no bound
 
 	// guarded by hub.mu
 	trie     subject.Trie[*feed]
@@ -35,7 +36,7 @@ type room struct {
 func (h *Hub) roomLocked(name string) *room {
 	r := h.rooms[name]
 	if r == nil {
-		r = &room{name: name, subs: make(map[*feed]struct{}), patterns: make(map[string]int), watches: make(map[*feed]struct{})}
+		r = &room{name: name, toll: h.tollLocked(quota.ByChannel, name, quota.RateOf(h.cfg.ChannelRates, name)), subs: make(map[*feed]struct{}), patterns: make(map[string]int), watches: make(map[*feed]struct{})}
 		h.rooms[name] = r
 	}
 	return r
@@ -46,6 +47,7 @@ func (h *Hub) tidyLocked(name string) {
 	r := h.rooms[name]
 	if r != nil && len(r.subs) == 0 && len(r.watches) == 0 && h.dir.Channel(name) == nil {
 		delete(h.rooms, name)
+		h.restLocked(r.toll)
 	}
 }
 

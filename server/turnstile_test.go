@@ -60,6 +60,9 @@ func TestTooManyConnections(t *testing.T) {
 		if !errors.Is(err, status.Overloaded) || !status.Retryable(err) || told <= last-time.Since(began)-100*time.Millisecond || told > 30*time.Second {
 			t.Fatalf("%v: %v after %v", err, told, last)
 		}
+		if l, ok := service.LimitOf(err); !ok || l.Name != "session_rate" || l.Bound != rate {
+			t.Fatalf("%+v", l)
+		}
 		last = told
 	}
 	if in < rate || away == 0 || last < time.Second {

@@ -46,7 +46,7 @@ var notFlags = map[string]string{
 // samples are values for the flags that do not take any.
 var samples = map[string]string{
 	"owner-policy": "promote", "validate": "warn", "errors": "raise", "mode": "0640", "output": "json", "log-level": "debug",
-	"log-format": "json", "socket-buffer": "1M",
+	"log-format": "json", "max-rate-channel": "feeds.>=10", "socket-buffer": "1M",
 }
 
 // TestOptions: every field of the daemon's configuration, the hub's in it, is set by a flag of

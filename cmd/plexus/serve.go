@@ -56,6 +56,7 @@ type serveFlags struct {
 	mode, ownerPolicy    string
 	uids, gids           []int
 	passwords            []string
+	channelRates         []string
 	sids                 []string
 	allowSelf, allowRoot bool
 	errors               string
@@ -121,6 +122,7 @@ func (s *serveFlags) addHub(f *pflag.FlagSet) {
 	f.IntVar(&h.DefaultQueueBytes, "queue-bytes", hub.DefaultQueueBytes, "their bytes")
 	f.IntVar(&h.MaxQueue, "max-queue", hub.DefaultMaxQueue, "longest queue that a subscription may ask for")
 	f.IntVar(&h.MaxRatePerMember, "max-rate", 0, "calls, events and publications a second of one client; 0 for any number")
+	f.StringArrayVar(&s.channelRates, "max-rate-channel", nil, "calls, events and publications a second of each channel that matches: PATTERN=N, may be repeated, the first that matches counts")
 	f.DurationVar(&h.KickedFor, "kicked-for", hub.DefaultKickedFor, "how long a session that was removed from a channel may not come back to it; less than 0 for not at all")
 	f.DurationVar(&h.MaxBlock, "max-block", hub.DefaultMaxBlock, "how long a subscription with the policy block may hold up a publisher each time")
 	f.IntVar(&h.MaxKeptBytesPerTopic, "keep-topic-bytes", hub.DefaultMaxTopic, "bytes that a topic may keep for those who subscribe later")
@@ -149,6 +151,7 @@ func (s *serveFlags) addUsers(f *pflag.FlagSet) {
 	f.IntVar(&u.Methods, "user-methods", 0, "their methods, 0 for no bound")
 	f.IntVar(&u.Topics, "user-topics", 0, "their topics, 0 for no bound")
 	f.IntVar(&u.Calls, "user-calls", 0, "their open calls, 0 for no bound")
+	f.IntVar(&u.Rate, "user-rate", 0, "their calls, events and publications a second, 0 for any number")
 	f.IntVar(&u.QueuedBytes, "user-queued", 0, "bytes that may wait for them, 0 for no bound")
 }
 
@@ -194,6 +197,9 @@ func (a *app) daemonConfig(s *serveFlags, log *slog.Logger) (*daemon.Config, err
 		return nil, err
 	}
 	var err error
+	if c.Hub.ChannelRates, err = parseRates(s.channelRates); err != nil {
+		return nil, err
+	}
 	c.Secret, err = a.secret(log)
 	return &c, err
 }

@@ -49,6 +49,7 @@ type Bounds struct {
 	Topics        int
 	Calls         int // open ones, subscriptions and watches included
 	QueuedBytes   int // of what waits at the hub for the user's sessions
+	Rate          int // calls, events, broadcasts and publications a second
 }
 
 // Check returns why one more of l.Name may not be, or nil; a Bound of 0 is none.

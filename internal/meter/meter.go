@@ -54,6 +54,9 @@ func (m *Meter) Take(n int, now time.Duration) (wait time.Duration) {
 	}
 }
 
+// Idle reports whether all that has passed is paid for, so that a new Meter would be the same.
+func (m *Meter) Idle(now time.Duration) bool { return m == nil || m.next.Load() <= int64(now) }
+
 // Ahead counts n things whatever the bound, and returns when the last of them is due: how far
 // all that was counted is ahead of the clock. Nothing is counted that would be further ahead
 // than most.

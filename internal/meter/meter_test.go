@@ -31,6 +31,9 @@ func TestTake(t *testing.T) {
 			t.Errorf("%d: wait %v, want %v", i, wait, c.wait)
 		}
 	}
+	if m.Idle(now+299*time.Millisecond) || !m.Idle(now+time.Second) || !(*Meter)(nil).Idle(0) {
+		t.Error("it is not idle when it should be, or is")
+	}
 	if (*Meter)(nil).Take(1e9, now) != 0 || New(0, 1) != nil || New(-1, 1) != nil {
 		t.Error("no bound bounds")
 	}
