@@ -113,7 +113,7 @@ func (p *publisher) mayPass() error {
 		return err
 	}
 	t := p.topic.room.toll
-	if t == nil || p.pass.check(p.m, p.topic.at.channel) != nil {
+	if t == nil || p.pass.check(p.m, p.want()) != nil {
 		return nil // who may not publish at all is told so, and takes no others' place
 	}
 	return t.pay(p.m)
