@@ -186,7 +186,7 @@ func TestLimitsEndWithWhatTheyCount(t *testing.T) {
 	_, err = h.tryJoin("p", nil) // the id is taken: nothing is counted
 	wantCode(t, err, status.AlreadyExists)
 	p.s.Close()
-	<-p.hubs.Done()
+	p.hubs.Wait()
 	r := h.join("r", nil)
 	r.provide("other", "m")
 	r.subscribe("ch", ">")
@@ -224,7 +224,7 @@ func TestQueuedBytesOfAMember(t *testing.T) {
 	}
 	balance(t, h)
 	slow.s.Close()
-	<-slow.hubs.Done()
+	slow.hubs.Wait()
 	if st := h.h.Stats(); st.QueuedBytes != 0 {
 		t.Fatalf("%d bytes wait for nobody", st.QueuedBytes)
 	}
