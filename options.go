@@ -32,7 +32,9 @@ func WithHeader(key, value string) Option {
 // WithPriority sets the priority: 0 (normal) to 7 (most urgent).
 func WithPriority(p uint8) Option { return func(o *options) { o.Message.Priority = min(p, 7) } }
 
-// WithIdempotent says that the call may be executed twice: of a handler, that all calls may.
+// WithIdempotent says that the call may be sent again: of a handler, that all calls may. A client
+// that reconnects sends its call again after a cut, and a provider that still lives executes it
+// once: docs/reconnection.md. Another process cannot know, and executes it again.
 // If a provider in a group dies, the hub sends such calls to another.
 func WithIdempotent() Option { return func(o *options) { o.Message.Idempotent = true } }
 

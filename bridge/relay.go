@@ -34,6 +34,7 @@ type relay struct {
 	running   bool
 	cancelled bool
 	over      bool
+	reason    *status.Error // if cancelled: whether the caller has given up or gone
 	stop      context.CancelFunc
 	up, down  deadletter.Flow
 	final     *final
@@ -96,7 +97,10 @@ func (r *relay) start(c *session.Call) error {
 		return r.unreached(err)
 	}
 	if r.started(callee, c.Shape()) {
-		r.route.Cancel(callee)
+		r.mu.Lock()
+		reason := r.reason
+		r.mu.Unlock()
+		r.route.Quit(callee, reason)
 	}
 	c.FlushAfter(out)
 	return nil
@@ -197,10 +201,10 @@ func (e callerEnd) Credit(c wire.Credit) {
 }
 
 // Cancelled implements session.Canceller: the caller has given up, or gone.
-func (e callerEnd) Cancelled(*status.Error) {
+func (e callerEnd) Cancelled(reason *status.Error) {
 	r := e.relay
 	r.mu.Lock()
-	r.cancelled = true
+	r.cancelled, r.reason = true, reason
 	r.up.Queue, r.down.Queue = nil, nil
 	stop, pass := r.stop, r.running && !r.over && r.final == nil
 	if r.final != nil {
@@ -211,7 +215,7 @@ func (e callerEnd) Cancelled(*status.Error) {
 		stop()
 	}
 	if pass {
-		r.route.Cancel(r.callee)
+		r.route.Quit(r.callee, reason)
 	}
 }
 

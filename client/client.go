@@ -80,7 +80,10 @@ func New(cfg Config) *Client {
 		c.cfg.Session.Router = c.table
 	}
 	if c.cfg.Reconnect != nil {
-		c.ledger = &service.Ledger{Lost: func(what string, err error) { c.tell(State{Phase: Lost, What: what, Err: err}) }}
+		c.ledger = &service.Ledger{
+			Lost:     func(what string, err error) { c.tell(State{Phase: Lost, What: what, Err: err}) },
+			Patience: c.patience(),
+		}
 		if c.cfg.Session.Instance == "" {
 			c.cfg.Session.Instance = newInstance()
 		}
@@ -109,11 +112,15 @@ func (c *Client) Session(ctx context.Context) (*session.Session, error) {
 	if s := c.cur.Load(); s != nil && c.ledger == nil {
 		return s, nil
 	}
-	patience := DefaultPatience
+	return c.session(ctx, c.patience())
+}
+
+// patience is how long an operation waits for a lost connection.
+func (c *Client) patience() time.Duration {
 	if r := c.cfg.Reconnect; r != nil && r.Patience > 0 {
-		patience = r.Patience
+		return r.Patience
 	}
-	return c.session(ctx, patience)
+	return DefaultPatience
 }
 
 // session is Session for who waits so long for a lost connection, with 0 for ever.
@@ -211,6 +218,7 @@ func (c *Client) endLocked(err error) bool {
 	}
 	c.over, c.err = true, err
 	close(c.done)
+	c.table.EndCalls() // nobody can come back for their answers
 	return true
 }
 
@@ -276,13 +284,17 @@ func (c *Client) Shutdown(ctx context.Context, drain bool) error {
 	c.mu.Unlock()
 	c.wg.Wait()
 	var err error
-	if s := c.cur.Load(); s != nil {
+	s := c.cur.Load()
+	if s != nil {
 		if drain {
 			_, err = s.Drain(ctx)
 		} else {
 			err = c.flush(ctx, s)
 		}
 		s.Close()
+	}
+	c.table.EndCalls()
+	if s != nil {
 		s.Wait()
 	}
 	c.table.Close()

@@ -2,7 +2,10 @@
 
 package client
 
-import "github.com/plexus-ipc/plexus/session"
+import (
+	"github.com/plexus-ipc/plexus/service"
+	"github.com/plexus-ipc/plexus/session"
+)
 
 // Stats are what a Client has seen.
 type Stats struct {
@@ -14,12 +17,14 @@ type Stats struct {
 	// Published, Delivered and Dropped are publications on topics that this side has declared
 	// itself, to a direct peer; through a hub, the hub counts.
 	Published, Delivered, Dropped uint64
+	// Once tells of the calls that this side serves and that may come a second time.
+	Once service.OnceCounts
 }
 
 // Stats returns a snapshot of the counts.
 func (c *Client) Stats() Stats {
 	counts := c.table.Counts()
-	st := Stats{Published: counts.Published, Delivered: counts.Delivered, Dropped: counts.Dropped}
+	st := Stats{Published: counts.Published, Delivered: counts.Delivered, Dropped: counts.Dropped, Once: c.table.Once()}
 	s := c.cur.Load()
 	if s == nil {
 		return st

@@ -188,6 +188,7 @@ type link struct {
 	req       *request           // nil mostly
 	barred    bool               // the call was ended here, and goes on at the provider: the link is not used again
 	stop      context.CancelFunc // ends the wait for room in the provider's outbox; nil if there is none
+	reason    *status.Error      // if cancelled: whether the caller has given up or gone
 }
 
 // link returns the link of a call id.
@@ -239,7 +240,7 @@ func (m *Member) unary(c *session.Call, o *offer, r *caller) {
 		return
 	}
 	if l.started(id, callee) {
-		o.route.Cancel(callee)
+		o.route.Quit(callee, l.why())
 	}
 	c.FlushAfter(o.m.s)
 }
@@ -326,11 +327,18 @@ func (l *link) finish(id uint32) bool {
 	return true
 }
 
-// Cancelled implements session.Canceller: it passes the caller's wish on. The final frame
-// comes from the provider.
-func (l *link) Cancelled(*status.Error) {
+// why returns how the caller was cancelled.
+func (l *link) why() *status.Error {
 	l.mu.Lock()
-	l.cancelled = true
+	defer l.mu.Unlock()
+	return l.reason
+}
+
+// Cancelled implements session.Canceller: it passes the caller's wish on, or that it has
+// gone. The final frame comes from the provider.
+func (l *link) Cancelled(reason *status.Error) {
+	l.mu.Lock()
+	l.cancelled, l.reason = true, reason
 	pass, route, callee, stop, q := l.busy && l.running, (*session.Route)(nil), l.callee, l.stop, l.req
 	if pass {
 		route = l.offer.route
@@ -343,7 +351,7 @@ func (l *link) Cancelled(*status.Error) {
 		stop()
 	}
 	if pass {
-		route.Cancel(callee)
+		route.Quit(callee, reason)
 	} else if q != nil {
 		q.withdraw()
 	}

@@ -33,6 +33,7 @@ type gathering struct {
 	left      int
 	size      int
 	cancelled bool
+	reason    *status.Error // if cancelled: whether the caller has given up or gone
 	answers   []operation.Answer
 	parts     []*part
 }
@@ -116,10 +117,10 @@ func (x *part) sent(callee uint32, err error) {
 	}
 	g.mu.Lock()
 	x.callee, x.running, x.stop = callee, true, nil
-	pass := g.cancelled
+	pass, reason := g.cancelled, g.reason
 	g.mu.Unlock()
 	if pass {
-		x.o.route.Cancel(callee)
+		x.o.route.Quit(callee, reason)
 	}
 }
 
@@ -196,9 +197,9 @@ func (x *part) Final(f *session.Frame, err error) {
 }
 
 // Cancelled implements session.Canceller: all providers are told.
-func (g *gathering) Cancelled(*status.Error) {
+func (g *gathering) Cancelled(reason *status.Error) {
 	g.mu.Lock()
-	g.cancelled = true
+	g.cancelled, g.reason = true, reason
 	parts := make([]part, 0, len(g.parts))
 	for _, x := range g.parts {
 		parts = append(parts, part{o: x.o, callee: x.callee, running: x.running, stop: x.stop})
@@ -209,7 +210,7 @@ func (g *gathering) Cancelled(*status.Error) {
 			x.stop()
 		}
 		if x.running {
-			x.o.route.Cancel(x.callee)
+			x.o.route.Quit(x.callee, reason)
 		}
 	}
 }

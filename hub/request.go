@@ -47,8 +47,10 @@ type leg interface {
 	begun(id, callee uint32, o *offer) bool
 	// fail answers the call, unless it is over.
 	fail(id uint32, err error)
-	// givenUp reports whether the caller has given up.
+	// givenUp reports whether the caller has given up, or gone.
 	givenUp() bool
+	// why says which; nil if it makes no difference.
+	why() *status.Error
 	// drop ends the call without an answer, because the caller's session has ended.
 	drop(id uint32)
 	caller() *Member
@@ -231,7 +233,7 @@ func (q *request) sent(o *offer, callee uint32, err error, by flusher) (freed bo
 	switch {
 	case err == nil:
 		if q.leg.begun(q.id, callee, o) {
-			o.route.Cancel(callee)
+			o.route.Quit(callee, q.leg.why())
 		}
 		flush(by, o.m.s)
 		return false
@@ -408,5 +410,7 @@ func (r *relay) givenUp() bool {
 	defer r.mu.Unlock()
 	return r.cancelled || r.over
 }
+
+func (r *relay) why() *status.Error { return nil } // who has streams is not asked again
 
 func (r *relay) drop(uint32) {}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 )
 
@@ -28,6 +29,9 @@ type Stats struct {
 
 	// Published, Delivered and Dropped are publications on this side's own topics.
 	Published, Delivered, Dropped uint64
+
+	// Once tells of the calls that may come a second time.
+	Once service.OnceCounts
 }
 
 // Stats returns a snapshot of the counts.
@@ -36,7 +40,7 @@ func (s *Server) Stats() Stats {
 	st := Stats{
 		Uptime: time.Since(s.began), Accepted: s.accepted.Load(), Refused: s.refused.Load(), Throttled: s.gate.away.Load(),
 		Handlers: s.cfg.Session.Gate.Running(), Waiting: s.cfg.Session.Gate.Queued(),
-		Published: counts.Published, Delivered: counts.Delivered, Dropped: counts.Dropped,
+		Published: counts.Published, Delivered: counts.Delivered, Dropped: counts.Dropped, Once: s.offers.Once(),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -145,6 +145,11 @@ func (h *Handle) now(ctx context.Context) (*place, error) {
 
 // Call implements session.Invoker.
 func (h *Handle) Call(ctx context.Context, m session.Message, dst []byte) (session.Reply, error) {
+	if m.Idempotent {
+		if l := ledgerOf(h.source); l != nil {
+			return h.callOnce(ctx, l, m, dst)
+		}
+	}
 	r, err := h.at(ctx)
 	if err != nil {
 		return session.Reply{}, err
@@ -168,7 +173,7 @@ func (h *Handle) repeats(ctx context.Context, r *session.Route, m *session.Messa
 	if ctx.Err() != nil || m.Loan != nil || ledgerOf(h.source) == nil || r.Session().Err() == nil {
 		return false
 	}
-	return m.Idempotent || status.Retryable(err)
+	return status.Retryable(err) // what is idempotent goes by callOnce
 }
 
 // Open implements session.Invoker.

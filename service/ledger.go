@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
@@ -19,9 +20,13 @@ type Ledger struct {
 	// Lost is told what the other side has refused when it was done again, and why; nil for
 	// nobody. It must not block.
 	Lost func(what string, err error)
+	// Patience is how long an idempotent call that was lost waits for its provider to come
+	// back, 0 for as long as its context lets it.
+	Patience time.Duration
 
 	mu      sync.Mutex
 	entries []*Entry
+	series  map[session.Bind]*series // of calls that may be sent again
 }
 
 // Entry is one of them.

@@ -47,6 +47,8 @@ type Table struct {
 	wg        sync.WaitGroup
 
 	published, delivered, dropped atomic.Uint64
+
+	window window
 }
 
 // method is a session.Target whose handler may come and go.
@@ -65,6 +67,10 @@ type offered struct {
 // Call implements session.Target.
 func (m *method) Call(c *session.Call) {
 	if o := m.serve.Load(); o != nil {
+		if number, ok := c.Once(); ok && c.Shape() == session.Unary {
+			m.table.serveOnce(c, o, number)
+			return
+		}
 		o.serve(c)
 		return
 	}
@@ -198,6 +204,7 @@ func (t *Table) Close() {
 		m.serve.Store(nil)
 	}
 	t.mu.Unlock()
+	t.EndCalls()
 	t.EndSubscriptions()
 	for _, l := range listeners {
 		l.Close()

@@ -78,6 +78,15 @@ func (c *Call) Context() context.Context {
 	if x := c.ctx.Load(); x != nil {
 		return x
 	}
+	x := c.makeContext()
+	if r := c.reason.Load(); r != nil {
+		x.cancel(r)
+	}
+	return x
+}
+
+// makeContext makes the context, which nobody has cancelled yet.
+func (c *Call) makeContext() *callContext {
 	x := c.t.newContext()
 	x.t, x.s, x.route, x.header = c.t, c.s, c.route, c.Header
 	if len(c.Ext) > 0 {
@@ -87,9 +96,6 @@ func (c *Call) Context() context.Context {
 		x.deadline = time.Now().Add(c.Remaining()).UnixNano()
 	}
 	c.ctx.Store(x) // before reason is looked at: Cancelled does it the other way round
-	if r := c.reason.Load(); r != nil {
-		x.cancel(r)
-	}
 	return x
 }
 

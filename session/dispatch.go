@@ -100,7 +100,7 @@ func (s *Session) controlFrame(f *Frame) error {
 		}
 		return err
 	case wire.KindCancel:
-		s.cancelled(f.ID, &status.Error{Code: status.Cancelled, Message: "the caller gave up", Remote: true})
+		s.cancelled(f.ID, cancelReason(f))
 	case wire.KindAbort:
 		s.aborted(f)
 	case wire.KindPing:

@@ -34,12 +34,15 @@ type Message struct {
 	Acknowledge bool
 	// Idempotent says that a call may be executed twice.
 	Idempotent bool
+	// Once, if not nil, numbers a call that may be sent again after a cut: its provider then
+	// executes it once. It goes with Idempotent.
+	Once *Once
 	// Time is when the message was made, in nanoseconds since 1970; 0 leaves it out.
 	Time int64
 
 	// Source, Sequence and Ext are for forwarders (a hub): who sent the message, its
 	// place in the sender's lane, and the extension section as it came, which then
-	// stands instead of Headers and Time.
+	// stands instead of Headers, Time and Once.
 	Source   uint64
 	Sequence uint64
 	Ext      []byte
@@ -166,10 +169,13 @@ func Timestamp(ext []byte) time.Time {
 
 // extensions returns the extension section of m: as it is for forwarders, else built.
 func (m *Message) extensions() ([]byte, error) {
-	if m.Ext != nil || len(m.Headers) == 0 && m.Time == 0 {
+	if m.Ext != nil || len(m.Headers) == 0 && m.Time == 0 && m.Once == nil {
 		return m.Ext, nil
 	}
 	var ext []byte
+	if m.Once != nil {
+		ext = wire.AppendExtension(ext, wire.ExtOnce, wire.AppendOnce(nil, *m.Once))
+	}
 	if len(m.Headers) > 0 {
 		data, ok := wire.AppendHeaders(nil, m.Headers)
 		if !ok {

@@ -15,6 +15,8 @@ type (
 	Shape = wire.Shape
 	// Pair is a header: a key and its value.
 	Pair = wire.Pair
+	// Once numbers a call that may be sent again.
+	Once = wire.Once
 )
 
 // The classes of routes and the shapes of calls, see package wire.

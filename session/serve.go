@@ -25,6 +25,7 @@ type Call struct {
 	ctx      atomic.Pointer[callContext]
 	stream   *Stream
 	reason   atomic.Pointer[status.Error] // why it was cancelled
+	record   atomic.Pointer[recording]    // who keeps the answer; nil mostly
 }
 
 // Session returns the session that the call came by.
@@ -45,6 +46,9 @@ func (c *Call) Reply(m Message) error {
 		c.Fail(err)
 		return err
 	}
+	if r := c.record.Load(); r != nil {
+		r.by.Answered(m, nil)
+	}
 	out := c.s.outgoing(&m)
 	err = c.finish(wire.Header{Kind: wire.KindReply, Flags: wire.FlagEnd | out.flag(), Codec: m.Codec, ID: c.ID}, ext, out.bytes)
 	if err != nil {
@@ -55,7 +59,11 @@ func (c *Call) Reply(m Message) error {
 
 // Fail answers the call with an error.
 func (c *Call) Fail(err error) {
-	_ = c.finish(wire.Header{Kind: wire.KindFail, Flags: wire.FlagEnd, ID: c.ID}, nil, appendStatus(nil, status.Convert(err)))
+	e := status.Convert(err)
+	if r := c.record.Load(); r != nil {
+		r.by.Answered(Message{}, e)
+	}
+	_ = c.finish(wire.Header{Kind: wire.KindFail, Flags: wire.FlagEnd, ID: c.ID}, nil, appendStatus(nil, e))
 }
 
 func (c *Call) finish(h wire.Header, ext, payload []byte) error {
@@ -148,6 +156,9 @@ func (c *Call) Detach(who Canceller) bool {
 
 // detach gives the call's place in the table to who and returns what was there.
 func (c *Call) detach(who Canceller) (found entry, ok bool) {
+	if r := c.record.Load(); r != nil {
+		r.by.Detached()
+	}
 	in := &c.s.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -243,14 +254,6 @@ func (s *Session) ForwardCredit(id uint32, c wire.Credit) {
 	s.later(wire.Header{Kind: wire.KindCredit, ID: id}, nil, wire.AppendCredit(nil, c))
 }
 
-// Cancelled implements Canceller for a call whose handler runs.
-func (c *Call) Cancelled(reason *status.Error) {
-	c.reason.CompareAndSwap(nil, reason)
-	if ctx := c.ctx.Load(); ctx != nil {
-		ctx.cancel(reason)
-	}
-}
-
 // request deals with a CALL.
 func (s *Session) request(t *turn, f *Frame) {
 	if s.in.uses(f.ID) {
@@ -313,6 +316,9 @@ func (c *Call) reset(s *Session, t *turn, f *Frame) {
 	c.ctx, c.answered, c.finished = atomic.Pointer[callContext]{}, atomic.Bool{}, atomic.Bool{}
 	if c.reason.Load() != nil {
 		c.reason.Store(nil)
+	}
+	if c.record.Load() != nil {
+		c.record.Store(nil)
 	}
 }
 

@@ -14,6 +14,7 @@ const (
 	ExtTimestamp = 3 // i64 nanoseconds since 1970, when the sender made the message
 	ExtHops      = 4 // hubs passed so far (bridges)
 	ExtEndToEnd  = 5 // what signatures cover (bridges, sealing)
+	ExtOnce      = 6 // which call it is, if it may be sent again: see Once
 )
 
 // AppendExtension appends one extension: u8 type, u8 zero, u16 length of data, data,
