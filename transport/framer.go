@@ -110,7 +110,7 @@ func (f *Framer) fits() bool {
 // move brings the unread rest to the start of a chunk nobody else looks at.
 func (f *Framer) move() {
 	to := f.chunk
-	if !f.chunk.sole() {
+	if !f.chunk.sole() || len(to.b) < ChunkSize { // see Wait
 		to = NewBuffer(ChunkSize)
 	}
 	f.w = copy(to.b, f.chunk.b[f.r:f.w])
@@ -130,6 +130,28 @@ func (f *Framer) Idle() {
 		f.chunk.Release()
 		f.chunk, f.r, f.w = nil, 0, 0
 	}
+}
+
+// shortRest is how long the beginning of a frame may be that Wait moves elsewhere.
+const shortRest = 4 << 10
+
+// Wait is called before waiting for more bytes. It gives the chunk back, if nothing is
+// buffered, or else a short beginning of a frame is all that is: that is kept in memory of
+// its own length. So who begins a frame and does not go on costs little more than he sent.
+// It reports whether the beginning of a frame is there, and whether the chunk is gone: then
+// who cannot wait without a place to read into does so with a small one of his own.
+func (f *Framer) Wait() (part, gone bool) {
+	n := f.w - f.r
+	if n == 0 {
+		f.Idle()
+		return false, true
+	}
+	if n <= shortRest && len(f.chunk.b) > shortRest {
+		own := CopyBuffer(f.chunk.b[f.r:f.w])
+		f.chunk.Release()
+		f.chunk, f.r, f.w = own, 0, n
+	}
+	return true, len(f.chunk.b) <= shortRest
 }
 
 // Close drops what is buffered and gives the chunk back.

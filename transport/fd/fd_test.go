@@ -45,6 +45,7 @@ func TestSuite(t *testing.T) {
 		Abilities: []transporttest.Ability{
 			transporttest.TrySend, transporttest.Ready, transporttest.Batch, transporttest.Interrupt,
 			transporttest.Credentials, transporttest.RemoteAddress, transporttest.Detach, transporttest.Poll,
+			transporttest.PartWait,
 		},
 		NoAllocations: true,
 	})

@@ -31,6 +31,7 @@ func (f foreign) Close() error                          { return f.c.Close() }
 func (f foreign) TrySend(p []byte) (int, error)         { return f.c.(transport.TrySender).TrySend(p) }
 func (f foreign) Ready() bool                           { return f.c.(transport.Readier).Ready() }
 func (f foreign) Interrupt()                            { f.c.(transport.Interrupter).Interrupt() }
+func (f foreign) PartWaits(t func())                    { f.c.(transport.PartWaiter).PartWaits(t) }
 func (f foreign) RemoteAddress() string                 { return "" }
 func (f foreign) Detach() (net.Conn, []byte, error)     { return f.c.(transport.Detacher).Detach() }
 func (f foreign) SyscallConn() (syscall.RawConn, error) { return f.c.(syscall.Conn).SyscallConn() }

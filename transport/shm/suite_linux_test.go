@@ -19,7 +19,7 @@ func TestBefore(t *testing.T) {
 		Endpoint:  path,
 		Abilities: []transporttest.Ability{
 			transporttest.TrySend, transporttest.Ready, transporttest.Interrupt, transporttest.Credentials,
-			transporttest.RemoteAddress, transporttest.Upgrade,
+			transporttest.RemoteAddress, transporttest.Upgrade, transporttest.PartWait,
 		},
 		NoAllocations: true,
 	})

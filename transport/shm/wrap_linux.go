@@ -23,6 +23,7 @@ type socketConn interface {
 	transport.Credentialer
 	transport.Addresser
 	transport.Detacher
+	transport.PartWaiter
 	syscall.Conn
 }
 
@@ -88,6 +89,9 @@ func (c *conn) Ready() bool { return c.base.Ready() }
 
 // Interrupt implements transport.Interrupter.
 func (c *conn) Interrupt() { c.base.Interrupt() }
+
+// PartWaits implements transport.PartWaiter.
+func (c *conn) PartWaits(f func()) { c.base.PartWaits(f) }
 
 // PeerCredentials implements transport.Credentialer.
 func (c *conn) PeerCredentials() (transport.Credentials, error) { return c.base.PeerCredentials() }

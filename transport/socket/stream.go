@@ -21,6 +21,7 @@ type stream struct {
 	local  bool // a kernel that loses nothing in between: a reset is an end
 	closed atomic.Bool
 	intr   interrupter
+	part   func() // told before waiting for the rest of a frame; nil: nobody
 
 	// Owned by the goroutine that receives.
 	fr     transport.Framer
@@ -130,15 +131,27 @@ func (s *stream) Close() error {
 	return s.nc.Close()
 }
 
-// fillFrom reads through a small array first as long as nothing is buffered, so that a
+// PartWaits implements transport.PartWaiter.
+func (s *stream) PartWaits(f func()) { s.part = f }
+
+// lull is what precedes waiting: the chunk is given back if it is not needed, and who wants
+// to know that a frame is there in part is told. It reports whether the chunk is gone.
+func (s *stream) lull() bool {
+	part, gone := s.fr.Wait()
+	if part && s.part != nil {
+		s.part()
+	}
+	return gone
+}
+
+// fillFrom reads through a small array first as long as little is buffered, so that a
 // Conn that waits borrows no chunk.
 func (s *stream) fillFrom(small []byte) error {
-	if s.fr.Partial() {
+	if !s.lull() {
 		n, err := s.nc.Read(s.fr.Space())
 		s.fr.Filled(n)
 		return dataFirst(n, err)
 	}
-	s.fr.Idle()
 	n, err := s.nc.Read(small)
 	if n > 0 {
 		s.fr.Filled(copy(s.fr.Space(), small[:n]))

@@ -58,7 +58,7 @@ func (s *rawStream) tryRead(fd uintptr) bool {
 		n, err = s.poll(int(fd))
 	}
 	if err == syscall.EAGAIN { //nolint:errorlint // as above
-		s.fr.Idle()
+		s.lull()
 		return false
 	}
 	if n == 0 && err == nil {

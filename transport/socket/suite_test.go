@@ -33,7 +33,7 @@ func TestUnix(t *testing.T) {
 		Transport:     socket.Unix(),
 		Endpoint:      path("unix"),
 		Raw:           raw(socket.Unix(), path("unix")),
-		Abilities:     detachable(transporttest.Credentials, transporttest.Batch),
+		Abilities:     detachable(transporttest.Credentials, transporttest.Batch, transporttest.PartWait),
 		NoAllocations: runtime.GOOS != "windows",
 	})
 }
@@ -136,7 +136,7 @@ func TestTCP(t *testing.T) {
 		Transport:     socket.TCP(),
 		Endpoint:      fixed("tcp://127.0.0.1:0"),
 		Raw:           raw(socket.TCP(), fixed("tcp://127.0.0.1:0")),
-		Abilities:     polling(transporttest.Batch),
+		Abilities:     polling(transporttest.Batch, transporttest.PartWait),
 		NoAllocations: runtime.GOOS != "windows",
 		ResetOnClose:  true,
 	})
@@ -147,7 +147,7 @@ func TestTLS(t *testing.T) {
 		Transport:    socket.TLS(),
 		Endpoint:     fixed("tls://localhost:0"),
 		Options:      tlsOptions,
-		Abilities:    append([]transporttest.Ability{transporttest.ChannelBinding, transporttest.Certificates, transporttest.Batch}, abilities...),
+		Abilities:    append([]transporttest.Ability{transporttest.ChannelBinding, transporttest.Certificates, transporttest.Batch, transporttest.PartWait}, abilities...),
 		ResetOnClose: true,
 	})
 }

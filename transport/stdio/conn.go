@@ -11,7 +11,7 @@ import (
 	"github.com/plexus-ipc/plexus/transport"
 )
 
-// conn implements transport.Conn, Readier and Interrupter.
+// conn implements transport.Conn, Readier, Interrupter and PartWaiter.
 type conn struct {
 	w      io.WriteCloser
 	src    source
@@ -21,15 +21,17 @@ type conn struct {
 	flag   atomic.Bool // an interrupt is pending
 
 	// Owned by the goroutine that receives.
-	fr  transport.Framer
-	end error
+	fr   transport.Framer
+	part func()      // told before waiting for the rest of a frame; nil: nobody
+	lull func() bool // quieten, bound once
+	end  error
 }
 
 // source is where bytes come from.
 type source interface {
 	// fill waits for bytes and puts them into fr. It returns nil without bytes after
-	// wake or stop.
-	fill(fr *transport.Framer) error
+	// wake or stop. Before it waits it calls lull.
+	fill(fr *transport.Framer, lull func() (gone bool)) error
 	// reset forgets earlier wakes; the caller looks at its flag afterwards.
 	reset()
 	// wake makes the pending fill, or else the next one, return.
@@ -45,7 +47,7 @@ func New(r io.ReadCloser, w io.WriteCloser) transport.Conn { return newConn(r, w
 
 func newConn(r io.ReadCloser, w io.WriteCloser, name string) *conn {
 	c := &conn{w: w, src: newSource(r), name: name}
-	c.finish = c.src.stop
+	c.finish, c.lull = c.src.stop, c.quieten
 	return c
 }
 
@@ -76,7 +78,7 @@ func (c *conn) Recv() (*transport.Buffer, error) {
 		if b, err := c.fr.Next(); b != nil || err != nil {
 			return b, c.fail(err)
 		}
-		if err := c.src.fill(&c.fr); err != nil && !c.closed.Load() {
+		if err := c.src.fill(&c.fr, c.lull); err != nil && !c.closed.Load() {
 			return nil, c.fail(err)
 		}
 	}
@@ -116,6 +118,19 @@ func (c *conn) fault(op string, err error) error {
 		err = net.ErrClosed
 	}
 	return &transport.Error{Op: op, Endpoint: c.name, Err: err}
+}
+
+// PartWaits implements transport.PartWaiter.
+func (c *conn) PartWaits(f func()) { c.part = f }
+
+// quieten gives the chunk back if it is not needed while waiting, tells that a frame is there in
+// part, and reports whether the chunk is gone.
+func (c *conn) quieten() bool {
+	part, gone := c.fr.Wait()
+	if part && c.part != nil {
+		c.part()
+	}
+	return gone
 }
 
 // Ready implements transport.Readier.

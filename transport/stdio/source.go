@@ -34,19 +34,16 @@ type direct struct {
 	until time.Time // not zero: after that, what cannot be read at once counts as the end
 }
 
-// fill reads through a small array first as long as nothing is buffered, so that a Conn
+// fill reads through a small array first as long as little is buffered, so that a Conn
 // that waits borrows no chunk.
-func (d *direct) fill(fr *transport.Framer) error {
+func (d *direct) fill(fr *transport.Framer, lull func() bool) error {
 	var n int
 	var err error
-	if fr.Partial() {
+	if !lull() {
 		n, err = d.r.Read(fr.Space())
 		fr.Filled(n)
-	} else {
-		fr.Idle()
-		if n, err = d.r.Read(d.small[:]); n > 0 {
-			fr.Filled(copy(fr.Space(), d.small[:n]))
-		}
+	} else if n, err = d.r.Read(d.small[:]); n > 0 {
+		fr.Filled(copy(fr.Space(), d.small[:n]))
 	}
 	switch {
 	case n > 0:
@@ -133,12 +130,10 @@ func (p *pump) lend(b []byte) bool {
 	}
 }
 
-func (p *pump) fill(fr *transport.Framer) error {
+func (p *pump) fill(fr *transport.Framer, lull func() bool) error {
 	p.begin.Do(func() { go p.run() })
 	if len(p.left) == 0 {
-		if !fr.Partial() {
-			fr.Idle()
-		}
+		lull()
 		select {
 		case <-p.woken:
 			return nil

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	leak.Main(m)
 }
 
-var abilities = []transporttest.Ability{transporttest.Ready, transporttest.Interrupt}
+var abilities = []transporttest.Ability{transporttest.Ready, transporttest.Interrupt, transporttest.PartWait}
 
 // TestPipes runs the suite over pipes, which support deadlines on unix.
 func TestPipes(t *testing.T) {

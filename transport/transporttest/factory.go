@@ -31,6 +31,7 @@ const (
 	Detach         Ability = "Detach"         // transport.Detacher
 	Poll           Ability = "Poll"           // transport.Crowder
 	Lend           Ability = "Lend"           // transport.Lender
+	PartWait       Ability = "PartWait"       // transport.PartWaiter
 )
 
 // Factory makes what is tested and declares what it is. Its functions are called once

@@ -20,6 +20,7 @@ func Test(t *testing.T, f Factory) {
 	testBatch(t, &f)
 	testInterrupt(t, &f)
 	testPoll(t, &f)
+	testPart(t, &f)
 	testLend(t, &f)
 	testDetach(t, &f)
 	testClose(t, &f)
@@ -66,10 +67,11 @@ func offered(c transport.Conn) []offer {
 	_, detach := c.(transport.Detacher)
 	_, poll := c.(transport.Crowder)
 	_, lend := c.(transport.Lender)
+	_, part := c.(transport.PartWaiter)
 	return []offer{
 		{TrySend, try}, {Ready, ready}, {Batch, several}, {Interrupt, interrupt}, {Credentials, cred},
 		{ChannelBinding, binder}, {Certificates, cert}, {RemoteAddress, addr},
-		{Upgrade, up}, {Detach, detach}, {Poll, poll}, {Lend, lend},
+		{Upgrade, up}, {Detach, detach}, {Poll, poll}, {Lend, lend}, {PartWait, part},
 	}
 }
 
