@@ -24,6 +24,9 @@ const (
 	DefaultMaxHandlers      = 1024
 	DefaultMaxQueue         = 4096
 	DefaultHandshakeTimeout = 5 * time.Second
+	DefaultHeartbeat        = 15 * time.Second // where transport.TellsDeath says no
+	DefaultFrameTimeout     = 30 * time.Second
+	DefaultDataTimeout      = 10 * time.Second
 )
 
 // Config describes one side of a session. The zero value is useful; a Config is not
@@ -84,11 +87,20 @@ type Config struct {
 
 	// HandshakeTimeout bounds the time until the session is established.
 	HandshakeTimeout time.Duration
-	// Heartbeat is the silence after which the peer is pinged; three such periods
-	// without a sign of life end the session. 0 leaves it off.
-	Heartbeat time.Duration
+	// Heartbeat is the longest silence before the peer is pinged; 0 or less leaves it off.
+	// HeartbeatTimeout is how long an answer may take, 0 for as long as Heartbeat; after
+	// that, and HeartbeatGrace more, the session ends. A ping that is not answered is
+	// repeated after each further Heartbeat.
+	Heartbeat, HeartbeatTimeout, HeartbeatGrace time.Duration
+	// FrameTimeout ends a session whose peer has begun a frame and does not finish it in
+	// that time, on a Conn over a byte stream; 0 is DefaultFrameTimeout, less than 0 leaves
+	// it off.
+	FrameTimeout time.Duration
+	// IdleTimeout ends a session on which nothing but heartbeats has been sent or received
+	// for that long and no call or stream is open; 0 or less leaves it off.
+	IdleTimeout time.Duration
 	// DataTimeout ends a session whose peer takes nothing for that long while more than
-	// the outbox's high-water mark waits for it; 0 is 10 s.
+	// the outbox's high-water mark waits for it; 0 is DefaultDataTimeout.
 	DataTimeout time.Duration
 
 	// Log takes what is worth a line: nil discards it. At debug level every frame is one.
@@ -113,7 +125,13 @@ func (c *Config) withDefaults() *Config {
 		d.HandshakeTimeout = DefaultHandshakeTimeout
 	}
 	if d.DataTimeout <= 0 {
-		d.DataTimeout = 10 * time.Second
+		d.DataTimeout = DefaultDataTimeout
+	}
+	if d.FrameTimeout == 0 {
+		d.FrameTimeout = DefaultFrameTimeout
+	}
+	if d.HeartbeatTimeout <= 0 {
+		d.HeartbeatTimeout = d.Heartbeat
 	}
 	if d.Instance == "" {
 		d.Instance = randomHex(16)

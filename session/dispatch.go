@@ -107,8 +107,10 @@ func (s *Session) controlFrame(f *Frame) error {
 		if len(f.Payload) > 64 {
 			return wire.ErrTrailing
 		}
+		s.beats.Add(2) // it, and the answer
 		s.later(wire.Header{Kind: wire.KindPong}, nil, f.Payload)
 	case wire.KindPong:
+		s.beats.Add(1)
 		s.answered(f.Payload)
 	case wire.KindGoaway:
 		s.goaway(f)
@@ -347,6 +349,7 @@ func (s *Session) revoked(f *Frame) {
 func (s *Session) goaway(f *Frame) {
 	err := parseStatus(f.Payload)
 	if f.Flags&wire.FlagEnd != 0 {
+		err.Err = timeoutOf(err.Details)
 		s.mu.Lock()
 		s.away = err
 		s.mu.Unlock()

@@ -2,6 +2,8 @@
 
 package session
 
+import "time"
+
 // SetHardLimit makes the end of a session whose peer reads nothing cheap to test.
 func (s *Session) SetHardLimit(n int) { s.hardLimit = n }
 
@@ -13,4 +15,48 @@ func DismissWoken(closed bool) bool {
 	o := &outbox{wake: make(chan struct{}, 1), on: true, closed: closed}
 	o.wake <- struct{}{}
 	return o.dismiss(true)
+}
+
+// Freeze stops the Keeper's slow timer, as if this process had been stopped, and Thaw lets it go on.
+func (k *Keeper) Freeze() {
+	k.slow.mu.Lock()
+	defer k.slow.mu.Unlock()
+	k.slow.busy = true
+}
+
+// Thaw does at once what is due by now.
+func (k *Keeper) Thaw() {
+	k.slow.mu.Lock()
+	k.slow.busy = false
+	k.slow.mu.Unlock()
+	k.slow.run()
+}
+
+// Due returns how many chores wait on the Keeper's agenda.
+func (k *Keeper) Due() int {
+	k.slow.mu.Lock()
+	defer k.slow.mu.Unlock()
+	return len(k.slow.todo)
+}
+
+// Errands enters n chores of one period, a while apart, and returns at how many different
+// moments they were looked at within length, and how often altogether.
+func Errands(n int, period, apart, length time.Duration) (moments, looks int) {
+	var a agenda
+	seen := make(map[time.Time]bool)
+	all := make([]chore, n)
+	for i := range all {
+		all[i].look = func(time.Duration) time.Duration {
+			seen[time.Now()] = true
+			looks++
+			return period
+		}
+		a.enter(&all[i], period)
+		<-time.After(apart)
+	}
+	<-time.After(length)
+	for i := range all {
+		a.strike(&all[i])
+	}
+	return len(seen), looks
 }

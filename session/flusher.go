@@ -191,7 +191,7 @@ func (s *Session) stuck() {
 		o.watch.Reset(limit / 4)
 	default:
 		o.closed = true
-		go s.fail(status.Errorf(status.Overloaded, "peer took nothing for %v while %d bytes waited for it", quiet, o.sizeLocked()))
+		go s.fail(timeout(status.Overloaded, DataLimit, quiet, "peer took nothing for %v while %d bytes waited for it", quiet, o.sizeLocked()))
 	}
 }
 

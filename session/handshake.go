@@ -37,8 +37,10 @@ func establish(ctx context.Context, conn transport.Conn, cfg *Config, dialled bo
 	cfg = cfg.withDefaults()
 	limit, cancel := context.WithTimeout(ctx, cfg.HandshakeTimeout)
 	defer cancel()
-	stop := context.AfterFunc(limit, func() { conn.Close() })
 	h := &handshake{cfg: cfg, conn: conn, dialled: dialled}
+	end := h.lateness()
+	defer end.Stop()
+	stop := context.AfterFunc(limit, end.begin)
 	err := h.run(limit)
 	if !stop() && err == nil {
 		err = ctxError(limit)
@@ -49,7 +51,7 @@ func establish(ctx context.Context, conn transport.Conn, cfg *Config, dialled bo
 			h.conn.Close() // upgraded
 		}
 		if limit.Err() != nil {
-			return nil, status.Errorf(status.DeadlineExceeded, "the peer did not finish the handshake in time: %w", limit.Err())
+			return nil, h.tooLate(ctx, limit)
 		}
 		return nil, status.Convert(err)
 	}
@@ -99,14 +101,14 @@ func (h *handshake) run(ctx context.Context) error {
 		return h.upgradeClient()
 	}
 	if err := h.hear(); err != nil {
-		h.refuse(err)
+		h.refuse(ctx, err)
 		return err
 	}
 	if err := h.sendHello(); err != nil {
 		return err
 	}
 	if err := h.authenticateServer(ctx); err != nil {
-		h.refuse(err)
+		h.refuse(ctx, err)
 		return err
 	}
 	return h.upgradeServer()
@@ -117,7 +119,7 @@ func (h *handshake) sendHello() error {
 	c := h.cfg
 	h.mine = wire.Hello{
 		Product: c.Product, ID: c.ID, Instance: c.Instance, Epoch: c.Epoch, Nonce: randomHex(32),
-		Limits: c.limits(), Metadata: c.Metadata, Features: c.Features, Heartbeat: uint32(c.Heartbeat.Milliseconds()),
+		Limits: c.limits(), Metadata: c.Metadata, Features: c.Features, Heartbeat: uint32(max(0, c.Heartbeat.Milliseconds())),
 	}
 	h.chain = c.Auth
 	if h.dialled {
@@ -427,16 +429,6 @@ func (h *handshake) describePeer() Peer {
 	}
 }
 
-// refuse tells the peer why, if it can be told.
-func (h *handshake) refuse(err error) {
-	e := status.Convert(err)
-	out := []byte(nil)
-	if h.rawMine == nil {
-		out = wire.AppendPreface(out, wire.Preface{Major: wire.Major, Minor: wire.Minor})
-	}
-	_ = h.conn.Send(wire.AppendFrame(out, wire.Header{Kind: wire.KindGoaway, Flags: wire.FlagEnd}, nil, appendStatus(nil, e)))
-}
-
 // start makes the session out of a handshake that has succeeded.
 func (h *handshake) start() *Session {
 	s := &Session{
@@ -483,9 +475,7 @@ func (h *handshake) start() *Session {
 	s.out.restLocked()
 	s.out.mu.Unlock()
 	s.flush(false)
+	s.limitTime()
 	go s.read(t)
-	if h.cfg.Heartbeat > 0 {
-		s.startHeart(h.cfg.Heartbeat)
-	}
 	return s
 }

@@ -65,10 +65,17 @@ func (in *inbox) next() *transport.Buffer {
 	return v
 }
 
+// countSoon is how many frames may be taken before they are counted, if there is no pause:
+// the counts are a sign of life.
+const countSoon = 4 << 10
+
 // fill waits for frames. Before, it flushes what must not wait.
 func (s *Session) fill() error {
 	if s.inbox.more() {
 		return nil
+	}
+	if s.inbox.n >= countSoon {
+		s.countReceived() // there was no pause for long
 	}
 	var b *transport.Buffer
 	var err error
@@ -79,6 +86,7 @@ func (s *Session) fill() error {
 	}
 	if err == nil {
 		s.inbox.put(b)
+		s.mid.over()
 	}
 	return err
 }

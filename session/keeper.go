@@ -25,14 +25,17 @@ const (
 // for long: a handler that runs on the reading goroutine, a caller that reads its own
 // reply, or nobody. It takes the role away after about a millisecond, as Go's scheduler
 // retakes a P from a goroutine in a system call. Its one goroutine runs only while a
-// session is in such a state, so an idle process pays nothing. The zero value is ready
-// and safe for concurrent use.
+// session is in such a state, so an idle process pays nothing. It also has the one timer of
+// the process for heartbeats and for the time limits of sessions, see agenda. The zero value
+// is ready and safe for concurrent use.
 type Keeper struct {
 	nap func(time.Duration) // instead of a timer
 
 	// waiters are used again after their final frame; nothing refers to them any more then.
 	// They are here because their channels must not leave a synctest bubble.
 	waiters sync.Pool
+
+	slow agenda // what is due in seconds rather than milliseconds
 
 	mu      sync.Mutex
 	wards   []*Session

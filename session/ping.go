@@ -6,9 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"sync"
-	"time"
 
-	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/wire"
 )
 
@@ -34,6 +32,7 @@ func (s *Session) Ping(ctx context.Context) error {
 	if token == 0 {
 		return s.closedError()
 	}
+	s.beats.Add(1)
 	s.control(wire.Header{Kind: wire.KindPing}, binary.LittleEndian.AppendUint64(nil, token))
 	s.recall()
 	handOff(ctx)
@@ -97,51 +96,4 @@ func (p *pings) close() {
 			close(who.ch)
 		}
 	}
-}
-
-// heart pings the peer after a period of silence and ends the session after three more
-// without any sign of life. A period is judged only after a ping of its own went out, so
-// a process that was stopped itself asks again before it judges.
-type heart struct {
-	s      *Session
-	every  time.Duration
-	seen   uint64
-	silent int
-
-	mu    sync.Mutex
-	timer *time.Timer
-}
-
-// startHeart begins heartbeats; a session's end stops them.
-func (s *Session) startHeart(every time.Duration) {
-	h := &heart{s: s, every: every}
-	h.mu.Lock()
-	h.timer = time.AfterFunc(every, h.beat)
-	h.mu.Unlock()
-	s.OnEnd(func(error) { h.stop() })
-}
-
-func (h *heart) stop() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.timer.Stop()
-}
-
-// beat runs once per period, never twice at a time.
-func (h *heart) beat() {
-	s := h.s
-	if s.hasEnded() {
-		return
-	}
-	if now := s.received.Load(); now != h.seen {
-		h.seen, h.silent = now, 0
-	} else if h.silent++; h.silent > 3 {
-		s.fail(status.Errorf(status.PeerGone, "no sign of life from the peer for %v", time.Duration(h.silent)*h.every))
-		return
-	} else {
-		s.control(wire.Header{Kind: wire.KindPing}, make([]byte, 8))
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.timer.Reset(h.every)
 }

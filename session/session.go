@@ -81,6 +81,8 @@ type Session struct {
 
 	pings   pings
 	sources sources
+	mid     midframe
+	beats   atomic.Uint64 // PINGs and PONGs received and sent, which are no use of the session
 
 	wg   sync.WaitGroup
 	hung sync.Once // the Conn was closed
@@ -148,9 +150,17 @@ func (s *Session) CloseWith(reason *status.Error) error {
 	if reason.Code == status.Closed {
 		told = &status.Error{Code: status.PeerGone, Message: "the other side closed the session"}
 	}
-	s.control(wire.Header{Kind: wire.KindGoaway, Flags: wire.FlagEnd}, appendStatus(nil, told))
-	s.finish(reason, true)
+	s.closeTelling(reason, told)
 	return nil
+}
+
+// closeTelling ends the session and tells the peer what concerns it.
+func (s *Session) closeTelling(reason, told *status.Error) {
+	end, first := s.settle(reason) // before: the peer may be gone as soon as it is told
+	if first {
+		s.control(wire.Header{Kind: wire.KindGoaway, Flags: wire.FlagEnd}, appendStatus(nil, told))
+		s.depart(end, reason, true)
+	}
 }
 
 // Wait returns when the session has ended and all its goroutines, handlers among them,
@@ -160,17 +170,18 @@ func (s *Session) Wait() {
 	s.wg.Wait()
 }
 
-// fail ends the session with a reason, at once.
-func (s *Session) fail(reason error) { s.finish(status.Convert(reason), false) }
-
-// finish ends the session; only the first reason counts. With leave what waits is still
-// sent, GOAWAY above all, and the Conn is closed when the peer has closed its end, or after
-// farewell: TCP would drop what is under way if it were closed before everything is read.
-func (s *Session) finish(err *status.Error, leave bool) {
-	end, first := s.settle(err)
-	if !first {
-		return
+// fail ends the session with a reason, at once; only the first reason counts.
+func (s *Session) fail(reason error) {
+	err := status.Convert(reason)
+	if end, first := s.settle(err); first {
+		s.depart(end, err, false)
 	}
+}
+
+// depart does what follows on settle. With leave what waits is still sent, GOAWAY above all,
+// and the Conn is closed when the peer has closed its end, or after farewell: TCP would drop
+// what is under way if it were closed before everything is read.
+func (s *Session) depart(end []func(error), err *status.Error, leave bool) {
 	defer s.wg.Done()
 	s.draining.Store(true)
 	leave = s.out.close(leave)
@@ -189,13 +200,16 @@ func (s *Session) finish(err *status.Error, leave bool) {
 	s.role.turn.Load().abandon(err)
 	s.cfg.Gate.forget(s)
 	s.pings.close()
+	if s.mid.armed.Load() {
+		s.cfg.Keeper.slow.strike(&s.mid.chore)
+	}
 	for _, f := range end {
 		f(err)
 	}
 }
 
 // settle notes why the session has ended and returns who is to be told; false if it had
-// ended before. Wait has to wait for finish and for hangUp.
+// ended before. Wait has to wait for depart and for hangUp.
 func (s *Session) settle(err *status.Error) (end []func(error), first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
