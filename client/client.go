@@ -28,7 +28,9 @@ type Config struct {
 	// Dial, if not nil, makes the connection instead: a pipe, a child's stdio.
 	Dial func(ctx context.Context) (transport.Conn, error)
 	// Session describes this side. A Router of its own, for a forwarder, stands instead of
-	// what is offered by the Client's functions.
+	// what is offered by the Client's functions. A Heartbeat of 0 is session.DefaultHeartbeat
+	// where the operating system does not tell of a dead peer at once (transport.TellsDeath),
+	// one that is set holds for every Endpoint.
 	Session session.Config
 	// Reconnect, if not nil, has the connection made anew when it is lost.
 	Reconnect *Reconnect
@@ -233,6 +235,9 @@ func (c *Client) open(ctx context.Context) (*session.Session, error) {
 	c.mu.Lock()
 	cfg := c.cfg.Session
 	c.mu.Unlock()
+	if cfg.Heartbeat == 0 && c.cfg.Dial == nil && !transport.TellsDeath(c.cfg.Endpoint.Scheme()) {
+		cfg.Heartbeat = session.DefaultHeartbeat
+	}
 	return session.Dial(ctx, conn, &cfg)
 }
 

@@ -21,7 +21,6 @@ import (
 const (
 	DefaultAddress      = "plexus" // a name: the user's own directory
 	DefaultMaxSessions  = 10_000
-	DefaultIdleTimeout  = time.Minute
 	DefaultDataTimeout  = time.Minute
 	DefaultDrainTimeout = 10 * time.Second
 )
@@ -77,9 +76,17 @@ type Config struct {
 	// session, see session.Config for their meaning and defaults.
 	MaxMessage, MaxCalls, MaxRoutes, StreamWindow, RouteWindow int
 
-	// IdleTimeout ends a session whose peer has been silent and does not answer, on
-	// transports where the kernel does not report its death (tcp, tls); negative: never.
+	// Heartbeat is the silence after which a client is asked for a sign of life, see
+	// session.Config; 0 is session.DefaultHeartbeat where the kernel does not report its
+	// death at once (tcp, tls), and none elsewhere; negative: none. HeartbeatTimeout, 0 for
+	// the same, and HeartbeatGrace more is how long the answer may take.
+	Heartbeat, HeartbeatTimeout, HeartbeatGrace time.Duration
+	// IdleTimeout ends a session that is not used: nothing but heartbeats is sent or received,
+	// and no call, stream or subscription is open; 0: never.
 	IdleTimeout time.Duration
+	// FrameTimeout ends a session whose peer begins a frame and does not finish it; 0 is
+	// session.DefaultFrameTimeout, negative: never.
+	FrameTimeout time.Duration
 	// DataTimeout ends a session whose peer takes nothing that waits for it.
 	DataTimeout time.Duration
 	// HandshakeTimeout bounds the time until a client has proved who it is.
@@ -101,7 +108,6 @@ func (c Config) withDefaults() Config {
 	if c.MaxSessions <= 0 {
 		c.MaxSessions = DefaultMaxSessions
 	}
-	orDuration(&c.IdleTimeout, DefaultIdleTimeout)
 	orDuration(&c.DataTimeout, DefaultDataTimeout)
 	orDuration(&c.DrainTimeout, DefaultDrainTimeout)
 	if c.Log == nil {
@@ -157,13 +163,11 @@ func (c *Config) check() error {
 
 // session is the configuration of each session.
 func (c *Config) session() session.Config {
-	s := session.Config{
+	return session.Config{
 		MaxMessage: c.MaxMessage, MaxCalls: c.MaxCalls, MaxRoutes: c.MaxRoutes,
 		StreamWindow: c.StreamWindow, RouteWindow: c.RouteWindow,
-		HandshakeTimeout: c.HandshakeTimeout, DataTimeout: c.DataTimeout, Heartbeat: -1,
+		HandshakeTimeout: c.HandshakeTimeout, DataTimeout: c.DataTimeout,
+		Heartbeat: c.Heartbeat, HeartbeatTimeout: c.HeartbeatTimeout, HeartbeatGrace: c.HeartbeatGrace,
+		IdleTimeout: c.IdleTimeout, FrameTimeout: c.FrameTimeout,
 	}
-	if c.IdleTimeout > 0 {
-		s.Heartbeat = c.IdleTimeout / 4 // a session pings after one silent period and gives up after three more
-	}
-	return s
 }

@@ -95,7 +95,7 @@ func TestStats(t *testing.T) {
 	_, err = x.Recv(patience(t), nil)
 	must(t, err)
 	p.s.Close()
-	<-p.hubs.Done()
+	p.hubs.Wait()
 	var st operation.HubStats
 	c.mustOp(operation.Stats, operation.Empty{}, &st)
 	if st.ID != "h1" || st.Sessions != 1 || st.SessionsTotal != 2 || st.Users != 1 || st.Channels != 0 || st.Subscriptions != 1 {

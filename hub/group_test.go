@@ -115,7 +115,7 @@ func TestRoundRobin(t *testing.T) {
 			t.Fatal(got)
 		}
 		must(t, w[0].s.Close())
-		<-w[0].hubs.Done()
+		w[0].hubs.Wait()
 		if got := ask(2); !slices.Equal(got, []string{"w2", "w2"}) {
 			t.Fatal(got)
 		}

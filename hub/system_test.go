@@ -219,7 +219,7 @@ func TestErrorPolicy(t *testing.T) {
 			r := p.event("ch", "e", "to")
 			must(t, p.emit(r, "1"))
 			to.s.Close()
-			<-to.hubs.Done()
+			to.hubs.Wait()
 			for err := error(nil); err == nil; { // its route is revoked, or its session ends
 				err = p.emit(r, "2")
 			}

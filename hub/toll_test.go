@@ -151,7 +151,7 @@ func TestRateIsKeptWhileAway(t *testing.T) {
 	}
 	for _, s := range []*party{a, p} {
 		s.s.Close()
-		<-s.hubs.Done()
+		s.hubs.Wait()
 	}
 	p = h.join("p", echoing)
 	p.provide("ch", "echo")
@@ -171,7 +171,7 @@ func TestRateIsKeptWhileAway(t *testing.T) {
 			wantRate(t, "a channel", err, "channel", "fast.x", 2, 500*time.Millisecond)
 		}
 		p.s.Close()
-		<-p.hubs.Done()
+		p.hubs.Wait()
 	}
 	clock.pass(time.Hour)
 	p = h.join("p", echoing)

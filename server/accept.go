@@ -25,8 +25,8 @@ func (s *Server) ServePeer(conn transport.Conn, trusted bool) (*Peer, error) {
 	s.mu.Unlock()
 	defer s.wg.Done()
 	base := s.cfg.Session
-	base.Heartbeat = 0
 	if trusted {
+		base.Heartbeat = 0
 		base.Auth, base.AuthFor, base.Throttle = auth.Chain{Mechanisms: []auth.Mechanism{auth.Within()}}, nil, nil
 	}
 	x, err := s.shake(conn, base, s.cfg.One)

@@ -28,14 +28,16 @@ const (
 	DefaultMaxSessions   = 10_000
 	DefaultMaxHandshakes = 256
 
-	DefaultMaxSessionRate = 5_000            // about what two cores can shake hands with
-	DefaultHeartbeat      = 15 * time.Second // where the kernel does not report a dead peer at once
+	DefaultMaxSessionRate = 5_000                    // about what two cores can shake hands with
+	DefaultHeartbeat      = session.DefaultHeartbeat // where the kernel does not report a dead peer at once
 )
 
 // Config describes a Server. The zero value is useful.
 type Config struct {
 	// Session describes this side of each session. For direct use its Router and Admit
-	// are set by New.
+	// are set by New. A Heartbeat of 0 is DefaultHeartbeat where the operating system does
+	// not tell of a dead peer at once (transport.TellsDeath); one that is set holds for every
+	// listener.
 	Session session.Config
 	// Admission, if not nil, makes the sessions a hub's: it is asked once per connection
 	// with Session as the base.
@@ -160,16 +162,6 @@ func (s *Server) Serve(l transport.Listener) error {
 	}
 }
 
-// heartbeatOf tells for which listeners silence must be probed: where the kernel does not
-// report the death of a peer at once.
-func heartbeatOf(l transport.Listener) bool {
-	switch l.Endpoint().Scheme() {
-	case "tcp", "tls", "unixgram", "ws", "wss":
-		return true
-	}
-	return false
-}
-
 func (s *Server) enter(l transport.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,9 +191,7 @@ func (s *Server) begin(conn transport.Conn, l transport.Listener) bool {
 	s.pending[conn] = struct{}{}
 	s.wg.Go(func() {
 		base := s.cfg.Session
-		if !heartbeatOf(l) {
-			base.Heartbeat = 0
-		} else if base.Heartbeat == 0 {
+		if base.Heartbeat == 0 && !transport.TellsDeath(l.Endpoint().Scheme()) {
 			base.Heartbeat = DefaultHeartbeat
 		}
 		base.Screen = s.gate.before(base.Screen)

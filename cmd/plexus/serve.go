@@ -165,7 +165,11 @@ func (s *serveFlags) addLimits(f *pflag.FlagSet) {
 	f.IntVar(&c.MaxRoutes, "max-routes", session.DefaultMaxRoutes, "names that a client may use at a time")
 	f.IntVar(&c.StreamWindow, "stream-window", session.DefaultStreamWindow, "bytes that may be under way on a stream")
 	f.IntVar(&c.RouteWindow, "route-window", session.DefaultRouteWindow, "bytes that may be under way of one name's events or publications")
-	f.DurationVar(&c.IdleTimeout, "idle-timeout", daemon.DefaultIdleTimeout, "give up a silent client on tcp and tls after this time, 0 for never")
+	f.DurationVar(&c.Heartbeat, "heartbeat", 0, "silence after which a client is asked for a sign of life (default: 15s on tcp and tls, none elsewhere); less than 0 for none")
+	f.DurationVar(&c.HeartbeatTimeout, "heartbeat-timeout", 0, "give it up when none comes for so long after that (default: as long again)")
+	f.DurationVar(&c.HeartbeatGrace, "heartbeat-grace", 0, "and for so much longer")
+	f.DurationVar(&c.FrameTimeout, "frame-timeout", session.DefaultFrameTimeout, "end a client that begins a frame and does not finish it in this time; less than 0 for never")
+	f.DurationVar(&c.IdleTimeout, "idle-timeout", 0, "end a client that neither sends nor receives anything and has no call or subscription for this time; 0 for never")
 	f.DurationVar(&c.DataTimeout, "data-timeout", daemon.DefaultDataTimeout, "give up a client that takes nothing after this time")
 	f.DurationVar(&c.HandshakeTimeout, "handshake-timeout", session.DefaultHandshakeTimeout, "time for a client to prove who it is")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", daemon.DefaultDrainTimeout, "time for what is under way when the hub ends")
@@ -189,9 +193,6 @@ func (a *app) daemonConfig(s *serveFlags, log *slog.Logger) (*daemon.Config, err
 	}
 	if len(s.uids)+len(s.gids)+len(s.sids) > 0 || s.allowSelf || s.allowRoot {
 		c.Allow = &auth.Allow{UIDs: s.uids, GIDs: s.gids, SIDs: s.sids, Same: s.allowSelf, Root: s.allowRoot}
-	}
-	if c.IdleTimeout == 0 {
-		c.IdleTimeout = -1
 	}
 	if err := a.presets(&c, s.passwords); err != nil {
 		return nil, err
