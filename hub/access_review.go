@@ -62,6 +62,7 @@ func (h *Hub) SetAccess(a *guard.Access) Review {
 		r.seats.Add(1)   // … targets
 	}
 	h.reviewCallsLocked(&out, &after)
+	h.locks.doors.Add(1) // before the calls end, see link.overSince
 	h.mu.Unlock()
 	after.run()
 	for m, why := range ended {
@@ -229,6 +230,21 @@ func (l *link) review() (b barring) {
 	return barring{l, l.id, forbidden(l.m, to, at.channel, at.name)}
 }
 
+// over returns why the call was ended by bar, perhaps before the session knew of it, or nil.
+func (l *link) over() *status.Error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.barred
+}
+
+// overSince is over for a call that began after doors was read. That it ended since shows in doors.
+func (l *link) overSince(door uint64) *status.Error {
+	if l.m.hub.locks.doors.Load() == door {
+		return nil
+	}
+	return l.over()
+}
+
 // bar ends a call at once. The provider is told; what it answers is not taken. The link is used
 // no more: the caller's next call in this slot gets another.
 func (l *link) bar(id uint32, why *status.Error) {
@@ -237,7 +253,7 @@ func (l *link) bar(id uint32, why *status.Error) {
 		l.mu.Unlock()
 		return
 	}
-	l.busy, l.cancelled, l.barred = false, true, true
+	l.busy, l.cancelled, l.barred = false, true, why
 	pass, o, callee, stop, q := l.running, l.offer, l.callee, l.stop, l.req
 	l.mu.Unlock()
 	m := l.m

@@ -94,14 +94,14 @@ func (m *Member) kick(in operation.Eviction) (out operation.Empty, err error) {
 		if err := m.hub.mayLocked(in.Channel, m); err != nil { // an administrator may end the session instead
 			return nil, err
 		}
-		whom := m.hub.members[in.Member]
-		if whom == nil {
-			return nil, status.Errorf(status.NotFound, "there is no member %q", in.Member)
-		}
 		if admin != nil {
 			if err := m.allowed(auth.VerbOwn, in.Channel, ""); err != nil {
 				return nil, err
 			}
+		}
+		whom := m.hub.members[in.Member]
+		if whom == nil {
+			return nil, status.Errorf(status.NotFound, "there is no member %q", in.Member)
 		}
 		if c := d.Channel(in.Channel); admin == nil && c != nil && c.Owner() != m {
 			cause.Message = guard.Removal(m.id, in.Reason) // nobody has seen it yet

@@ -186,7 +186,7 @@ type link struct {
 	timed     time.Time          // when the call came; zero if it is not timed
 	began     time.Time          // when it was given to a provider of a group
 	req       *request           // nil mostly
-	barred    bool               // the call was ended here, and goes on at the provider: the link is not used again
+	barred    *status.Error      // why the call was ended here, while it goes on at the provider: the link is not used again
 	stop      context.CancelFunc // ends the wait for room in the provider's outbox; nil if there is none
 	reason    *status.Error      // if cancelled: whether the caller has given up or gone
 }
@@ -207,7 +207,7 @@ func (m *Member) link(id uint32) *link {
 
 // unary passes a call without streams on.
 func (m *Member) unary(c *session.Call, o *offer, r *caller) {
-	id, l := c.ID, m.link(c.ID)
+	id, l, door := c.ID, m.link(c.ID), m.hub.locks.doors.Load()
 	if !l.begin(id, o, nil) {
 		o.unused()
 		c.Fail(status.Errorf(status.Protocol, "the call id %d is in use", id))
@@ -216,6 +216,12 @@ func (m *Member) unary(c *session.Call, o *offer, r *caller) {
 	if !c.Detach(l) {
 		l.finish(id)
 		o.unused()
+		return
+	}
+	if why := l.overSince(door); why != nil {
+		o.unused()
+		m.s.Refuse(id, why)
+		c.FlushAfter(m.s)
 		return
 	}
 	if err := r.still(o); err != nil {
@@ -310,7 +316,7 @@ func (l *link) started(id, callee uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.busy || l.id != id {
-		return l.barred // answered already
+		return l.barred != nil // answered already
 	}
 	l.running, l.callee, l.stop = true, callee, nil
 	return l.cancelled
@@ -376,7 +382,7 @@ func (l *link) Final(f *session.Frame, err error) {
 	barred := l.barred
 	l.mu.Unlock()
 	if !busy {
-		if barred && o.seat != nil {
+		if barred != nil && o.seat != nil {
 			l.seen(o, q, began, err)
 		}
 		return

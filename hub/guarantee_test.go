@@ -138,7 +138,7 @@ func TestBalanceOfAllPolicies(t *testing.T) {
 // accounted reports whether no publication is unaccounted for.
 func accounted(st operation.HubStatus) bool {
 	sum := st.Delivered + st.Queued
-	for _, reason := range []string{"queue_full", "closed", "too_large"} {
+	for _, reason := range []string{"queue_full", "closed", "too_large", "barred"} {
 		sum += st.Dropped[reason]
 	}
 	return sum == st.Matched

@@ -219,7 +219,7 @@ func balance(t testing.TB, h *house) {
 	t.Helper()
 	st := h.h.Status()
 	sum := st.Delivered + st.Queued
-	for _, reason := range []string{"queue_full", "closed", "too_large"} {
+	for _, reason := range []string{"queue_full", "closed", "too_large", "barred"} {
 		sum += st.Dropped[reason]
 	}
 	if sum != st.Matched {

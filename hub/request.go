@@ -87,6 +87,13 @@ func (m *Member) request(c *session.Call, p *pool, k balance.Key, o *offer, by *
 		c.FlushAfter(m.s)
 		return
 	}
+	if l, ok := q.leg.(*link); ok && l.over() != nil {
+		o.unused()
+		q.release()
+		m.s.Refuse(q.id, l.over())
+		c.FlushAfter(m.s)
+		return
+	}
 	if err := by.pass.check(m, by.want()); err != nil {
 		o.unused()
 		q.refuse(err)
@@ -363,7 +370,7 @@ func (l *link) begun(id, callee uint32, o *offer) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.busy || l.id != id || l.offer != o {
-		return l.barred && l.offer == o // answered already, or on its way to another provider
+		return l.barred != nil && l.offer == o // answered already, or on its way to another provider
 	}
 	l.running, l.callee, l.stop = true, callee, nil
 	return l.cancelled

@@ -66,11 +66,11 @@ func NewAccess(rules []Rule) (*Access, error) {
 		r := &a.rules[i]
 		r.Who, r.Verbs = slices.Clone(r.Who), slices.Clone(r.Verbs)
 		if err := r.check(); err != nil {
-			return nil, status.Errorf(status.InvalidArgument, "rule %d: %w", i+1, err)
+			return nil, status.Errorf(status.InvalidArgument, "rule %d: %s", i+1, status.Convert(err).Message)
 		}
 		for _, who := range r.Who {
 			if err := a.tableOf(who).add(r); err != nil {
-				return nil, status.Errorf(status.InvalidArgument, "rule %d: %w", i+1, err)
+				return nil, status.Errorf(status.InvalidArgument, "rule %d: %s", i+1, status.Convert(err).Message)
 			}
 		}
 	}

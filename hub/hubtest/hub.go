@@ -220,7 +220,7 @@ func (h *Hub) within(f func()) bool {
 // are exact when nothing is under way, see Hub.Quiet.
 func Audit(s operation.HubStatus) (complaints []string) {
 	dropped := uint64(0)
-	for _, reason := range []string{"queue_full", "closed", "too_large", "refused"} {
+	for _, reason := range []string{"queue_full", "closed", "too_large", "refused", "barred"} {
 		dropped += s.Dropped[reason]
 	}
 	if s.Matched != s.Delivered+s.Queued+dropped {
