@@ -9,7 +9,7 @@ package layers
 //	L5  bridge  bridge/*  gateway/*  supervise  policy  dashboard
 //	L4  . (the facade, which can serve a hub)  hub  hub/hubtest  hub/hubtest/model
 //	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/bulletin  hub/quota
-//	    hub/retain  hub/outlet  hub/receipt  hub/routes
+//	    hub/letterbox  hub/deadletter/bolt  hub/retain  hub/outlet  hub/receipt  hub/routes
 //	L2  session  service
 //	L1  codec  codec/*  transport  transport/*  auth  auth/*  jsonschema  jsonschema/*  telemetry  telemetry/*
 //	L0  endpoint  status  subject  operation  wire  internal/*
@@ -49,6 +49,10 @@ var table = []row{
 	{layer: 3, path: "hub/balance", never: hubNever, noStd: pureStd},
 	{layer: 3, path: "hub/guard", also: []string{"hub/quota"}, never: hubNever, noStd: pureStd}, // likewise
 	{layer: 3, path: "hub/deadletter", never: hubNever, noStd: pureStd},
+	// Dead letters on their way to a store, with the goroutine that writes them, and the store in a file: it implements
+	// deadletter's interface and has nothing to do with hubs otherwise.
+	{layer: 3, path: "hub/letterbox", also: []string{"hub/deadletter"}, never: hubNever, noStd: pureStd},
+	{layer: 3, path: "hub/deadletter/bolt", also: []string{"hub/deadletter"}, never: hubNever},
 	{layer: 3, path: "hub/schema", never: hubNever, noStd: pureStd},
 	// What the hub itself has to say, and the goroutine that says it.
 	{layer: 3, path: "hub/bulletin", never: hubNever, noStd: pureStd},
