@@ -27,6 +27,7 @@ type acknowledged struct {
 	id    uint32 // of the call
 	owed  int64  // receivers counted in hub.awaited
 	timer atomic.Pointer[time.Timer]
+	copy  *letterCopy // what a dead letter is made of, nil if none is
 }
 
 // Call implements session.Target: a publication that is acknowledged.
@@ -44,9 +45,11 @@ func (p *publisher) Call(c *session.Call) {
 		c.Fail(status.Errorf(status.Overloaded, "%d receivers have still to acknowledge publications, the hub waits for %d", n-a.owed, h.cfg.MaxAwaited))
 		return
 	}
+	a.copy = p.m.hub.dead.copyOf(p, c)
 	m := outlet.OfFrame(&c.Frame, p.m.number)
 	m.Observe(a)
 	p.deliver(soon{}, &m, 1)
+	a.orphaned()
 	left := c.Remaining()
 	if left == 0 {
 		left = receiptTime
@@ -86,6 +89,7 @@ func (p *publisher) mayCall(c *session.Call) error {
 	if err := p.m.misfit(t.checks.Load().Publication(c.Codec, c.Payload)); err != nil {
 		p.m.hub.count.published.Add(1)
 		p.m.hub.count.publications.Drop(deadletter.Malformed)
+		p.m.lose(operation.KindPublication, t.at, c.Message(), "", deadletter.Malformed.String())
 		return err
 	}
 	return nil

@@ -387,6 +387,9 @@ func (l *link) Final(f *session.Frame, err error) {
 		}
 		return
 	}
+	if q != nil {
+		q.exhausted(o, err)
+	}
 	if o.seat != nil {
 		l.seen(o, q, began, err)
 	}

@@ -135,6 +135,10 @@ type Config struct {
 	// minute if it is 0, not at all if it is negative.
 	KickedFor time.Duration
 
+	// DeadLetters says which messages that nobody got are kept, and where. The zero value keeps
+	// none and costs nothing. What waits to be written is written when Close or Drain returns.
+	DeadLetters deadletter.Keeping
+
 	// Passwords are those of channels that nobody but this configuration sets, by channel.
 	// New keeps verifiers of them only; each takes some hundredths of a second.
 	Passwords map[string]string

@@ -45,6 +45,7 @@ func (m *Member) emitter(b wire.Bind) *emitter {
 	cfg.Ready, cfg.Account = true, &m.queued
 	e.losses.of = operation.Event{Channel: b.Channel, Member: m.id, Name: b.Name}
 	cfg.Dropped = func(n int) { e.losses.add(m.hub, n) }
+	cfg.Lost = m.hub.dead.eventLost(b, m.id)
 	e.out = outlet.New(cfg)
 	e.r.OnCredit(e.resume)
 	if m.mayEnter(b.Channel) != nil { // since just now: who made it has not noticed yet
@@ -158,6 +159,7 @@ func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
 	to, err := r.receiver()
 	if err != nil {
 		events.Drop(unheard(err))
+		r.m.lose(operation.KindEvent, place{r.bind.Channel, r.bind.Name}, f.Message(), r.bind.Target, unheard(err).String())
 		s.Revoke(r, status.Convert(err))
 		r.m.fault(operation.FaultOrphan, r.bind, err)
 		return
@@ -168,12 +170,14 @@ func (r *eventRoute) Receive(s *session.Session, f *session.Frame) {
 		return
 	}
 	m := outlet.OfFrame(f, r.m.number)
+	m.From(r.m.from)
 	switch v, err := to.e.out.Push(&m, nil); v {
 	case outlet.Refused:
 		s.Revoke(r, status.Convert(err))
 		r.m.fault(operation.FaultUnwanted, r.bind, err)
 	case outlet.Gone:
 		events.Drop(deadletter.Nobody)
+		r.m.lose(operation.KindEvent, place{r.bind.Channel, r.bind.Name}, f.Message(), to.e.m.id, deadletter.Nobody.String())
 		r.to.Store(nil)
 		r.m.fault(operation.FaultOrphan, r.bind, errGone)
 	case outlet.Delivered:
@@ -247,6 +251,7 @@ func (r *broadcastRoute) Receive(s *session.Session, f *session.Frame) {
 		return
 	}
 	m := outlet.OfFrame(f, r.m.number)
+	m.From(r.m.from)
 	for _, to := range c.all {
 		if to == r.m {
 			continue

@@ -33,6 +33,7 @@ type Hub struct {
 	awaited atomic.Int64   // receivers that have still to acknowledge a publication
 	slow    sync.WaitGroup // of requests that wait for room in a provider's outbox
 	board   *bulletin.Board
+	dead    *deadLetters // nil if none are kept
 	locks   locks
 
 	incarnation string // differs from that of every other hub
@@ -88,6 +89,7 @@ func New(cfg Config) *Hub {
 		members: make(map[string]*Member), users: make(map[string]*user), offers: make(map[place]*offer),
 		topics: make(map[place]*topic), rooms: make(map[string]*room), rested: make(map[place]*toll),
 	}
+	h.dead = h.newDeadLetters()
 	h.locks.preset(cfg.Passwords)
 	h.cfg.Passwords, h.cfg.Access, h.access = nil, nil, cfg.Access
 	h.dir.Judge(h.judge)
@@ -104,6 +106,7 @@ func (h *Hub) Close() error {
 		m.s.CloseWith(&status.Error{Code: status.PeerGone, Message: "the hub was closed"})
 	}
 	h.slow.Wait()
+	h.dead.close()
 	h.board.Wait()
 	return nil
 }
@@ -128,6 +131,7 @@ func (h *Hub) Drain(ctx context.Context) (cut int, err error) {
 	}
 	wg.Wait()
 	h.slow.Wait()
+	h.dead.close()
 	h.board.Wait()
 	cancel()
 	if stop() {
@@ -141,6 +145,7 @@ func (h *Hub) Drain(ctx context.Context) (cut int, err error) {
 func (h *Hub) shut(reason *status.Error) []*Member {
 	var after aftermath
 	var all []*Member
+	h.dead.drain()
 	h.mu.Lock()
 	h.closing = reason
 	for _, m := range h.members {

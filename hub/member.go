@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/operation"
@@ -21,9 +22,10 @@ type Member struct {
 	id     string
 	number uint64 // what the source field of its messages says
 	user   *user
-	queued outlet.Account // bytes that wait for it at the hub
-	pace   *pace          // nil for no bound
-	remote bool           // it stands for a member of another hub
+	queued outlet.Account     // bytes that wait for it at the hub
+	pace   *pace              // nil for no bound
+	remote bool               // it stands for a member of another hub
+	from   *deadletter.Sender // what dead letters say of it; nil if none are kept
 
 	grants atomic.Pointer[guard.Grants] // what it may do, nil for all; written under hub.mu
 
@@ -44,7 +46,7 @@ func newMember(h *Hub, s *session.Session, u *user) *Member {
 	id := s.Peer().ID
 	_, origin := operation.Origin(id)
 	return &Member{
-		hub: h, s: s, id: id, remote: origin != "", number: h.names.Add(id), feeds: make(map[*feed]struct{}),
+		from: h.dead.sender(s), hub: h, s: s, id: id, remote: origin != "", number: h.names.Add(id), feeds: make(map[*feed]struct{}),
 		user: u, pace: newPace(h.cfg.MaxRatePerMember), queued: outlet.Account{Limit: h.cfg.MaxQueuedPerMember, Within: &u.queued},
 	}
 }

@@ -51,6 +51,9 @@ var operations = map[string]func(*Member, *session.Call){
 	operation.Stop:   answer((*Member).stopHub), operation.Tell: answer((*Member).tell),
 	operation.Stats: answer(func(m *Member, _ operation.Empty) (operation.HubStats, error) { return m.hub.Stats(), nil }),
 	operation.Link:  answer((*Member).linkUp),
+
+	operation.ListDeadLetters: slowly((*Member).listDeadLetters), operation.ShowDeadLetter: slowly((*Member).showDeadLetter),
+	operation.ReplayDeadLetters: slowly((*Member).replayDeadLetters), operation.PurgeDeadLetters: slowly((*Member).purgeDeadLetters),
 }
 
 // answer makes an operation of a function from its request to its answer.

@@ -97,6 +97,7 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 		if err := p.m.misfit(checks.Publication(f.Codec, f.Payload)); err != nil {
 			p.m.hub.count.published.Add(1)
 			p.m.hub.count.publications.Drop(deadletter.Malformed)
+			p.m.lose(operation.KindPublication, t.at, f.Message(), "", deadletter.Malformed.String())
 			s.Revoke(p, err) // the publisher's next publication fails with it; others go on
 			p.m.fault(operation.FaultMisfit, p.topic.bind(), err)
 			return
@@ -104,6 +105,7 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 	}
 	m := outlet.OfFrame(f, p.m.number)
 	m.MayHold()
+	m.From(p.m.from)
 	p.deliver(s, &m, 1)
 }
 
@@ -130,6 +132,7 @@ func (p *publisher) ReceiveRun(s *session.Session, run session.Run) bool {
 		return false
 	}
 	m := outlet.OfRun(run, p.m.number)
+	m.From(p.m.from)
 	p.deliver(s, &m, run.Len())
 	return true
 }
@@ -161,6 +164,7 @@ func (p *publisher) deliver(by flusher, m *outlet.Parcel, n int) {
 func (p *publisher) push(by flusher, m *outlet.Parcel, n int, a *audience) (over []*feed) {
 	if len(a.listeners) == 0 {
 		p.m.hub.count.orphaned.Add(uint64(n))
+		p.orphaned(m)
 	}
 	for i := range a.listeners {
 		l := &a.listeners[i]

@@ -151,6 +151,7 @@ func (q *request) stranded() error {
 
 // refuse answers the call with an error.
 func (q *request) refuse(err error) {
+	q.lost(err)
 	q.leg.fail(q.id, q.doubt(err))
 	q.release()
 }

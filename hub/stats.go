@@ -102,6 +102,7 @@ func (h *Hub) Stats() operation.HubStats {
 		}
 	}
 	s.Goroutines, s.HeapBytes = runtime.NumGoroutine(), heapBytes()
+	s.DeadLetters = h.dead.stats()
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	all := h.gone

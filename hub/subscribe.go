@@ -105,6 +105,7 @@ func (m *Member) subscribe(c *session.Call) {
 	} else {
 		f.losses.of = operation.Event{Channel: in.Channel, Member: m.id, Name: in.Pattern}
 		cfg.Dropped = func(n int) { f.losses.add(m.hub, n) }
+		cfg.Lost = m.hub.dead.publicationLost(m.id)
 	}
 	f.out = outlet.New(cfg)
 	m.open(c, f)

@@ -12,6 +12,9 @@ type Receipt struct {
 	// of each.
 	Receivers []string `json:"receivers,omitempty"`
 	Missed    []Miss   `json:"missed,omitempty"`
+	// DeadLettered is how many dead letters were made of the publication: for each receiver that
+	// missed it, or one if nobody had subscribed. They are on the hub's disk when this is told.
+	DeadLettered int `json:"dead_lettered,omitempty"`
 }
 
 // MaxReceivers is how many receivers of each sort a Receipt names.
@@ -24,6 +27,8 @@ func (r *Receipt) Complete() bool { return r.Matched > 0 && r.Delivered == r.Mat
 type Miss struct {
 	Member string `json:"member"`
 	Reason string `json:"reason"` // a reason of HubStatus.Dropped, or MissDeadline
+	// DeadLettered: the hub has kept the publication for the member, on its disk.
+	DeadLettered bool `json:"dead_lettered,omitempty"`
 }
 
 // MissDeadline: the receiver has not said in time that it took the publication. It may have,

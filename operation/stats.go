@@ -33,8 +33,9 @@ type HubStats struct {
 	OutboxBytes    int `json:"outbox_bytes"`     // that wait in sessions to be written
 	MaxOutboxBytes int `json:"max_outbox_bytes"` // in the one where it is most
 
-	Goroutines int    `json:"goroutines"` // of the process that the hub is in
-	HeapBytes  uint64 `json:"heap_bytes"` // of the same: objects, live and not yet collected
+	Goroutines  int              `json:"goroutines"`             // of the process that the hub is in
+	HeapBytes   uint64           `json:"heap_bytes"`             // of the same: objects, live and not yet collected
+	DeadLetters *DeadLetterStats `json:"dead_letters,omitempty"` // nil where none are kept
 }
 
 // Traffic is what sessions have carried.

@@ -55,6 +55,9 @@ type Config struct {
 	// Dropped, if not nil, is told of messages that were dropped because the queue was full
 	// or they were too long. It is called under the Outlet's lock.
 	Dropped func(n int)
+	// Lost, if not nil, is told of each message that is dropped, has a sender (see Parcel.From) and
+	// is not watched. It is called under the Outlet's lock and must not block.
+	Lost func(Loss)
 	// Ready lets messages go to the receiver at once, without Start.
 	Ready bool
 	// Block, if not 0, is how long publishers are held up when the queue is full, before
@@ -69,6 +72,7 @@ type Outlet struct {
 	tally   *deadletter.Tally
 	gapped  func(n uint64) session.Message
 	dropped func(n int)
+	lost    func(Loss)
 	account *Account
 	limit   int
 	bytes   int    // what queue.Bytes is if account and block allow it
@@ -89,7 +93,7 @@ type Outlet struct {
 // New returns an empty Outlet.
 func New(c Config) *Outlet {
 	o := &Outlet{
-		to: c.To, tally: c.Tally, gapped: c.Gapped, dropped: c.Dropped, ready: c.Ready,
+		to: c.To, tally: c.Tally, gapped: c.Gapped, dropped: c.Dropped, lost: c.Lost, ready: c.Ready,
 		account: c.Account, limit: c.Limit, bytes: c.Bytes,
 		queue: deadletter.Queue[waiting]{Limit: c.Limit, Bytes: c.Bytes, Policy: c.Policy},
 	}
@@ -126,7 +130,7 @@ func (o *Outlet) Push(p *Parcel, label *session.Route) (Verdict, error) {
 			o.sentLocked(p.watch)
 			return Delivered, nil
 		case err != nil:
-			v := o.failedLocked(err, p.watch)
+			v := o.failedLocked(err, p.Message, p.from, p.watch, label)
 			o.pumpLocked() // tells of the gap
 			return v, err
 		}
@@ -217,6 +221,7 @@ func (o *Outlet) discard(w waiting, why deadletter.Reason) {
 		o.tellDropped(w.Len())
 	}
 	o.missedLocked(w.k.watch, why)
+	o.loseLocked(w.run, w.k.Message, w.k.from, w.k.watch, w.label, why)
 	w.k.release()
 }
 
@@ -236,21 +241,25 @@ func Refuse(err error) Refusal { return Refusal{err} }
 func (r Refusal) Unwrap() error { return r.error }
 
 // failedLocked deals with the message at the head that could not be sent and never will be.
-func (o *Outlet) failedLocked(err error, watch Watch) Verdict {
+func (o *Outlet) failedLocked(err error, m session.Message, from *deadletter.Sender, watch Watch, label *session.Route) Verdict {
+	lose := func(why deadletter.Reason) { o.loseLocked(session.Run{}, m, from, watch, label, why) }
 	switch code := status.CodeOf(err); {
 	case errors.As(err, new(Refusal)):
 		o.tally.Drop(deadletter.Refused)
 		o.missedLocked(watch, deadletter.Refused)
+		lose(deadletter.Refused)
 		return Refused
 	case code == status.TooLarge || code == status.InvalidArgument:
 		o.tally.Drop(deadletter.TooLarge)
 		o.tellDropped(1)
 		o.missedLocked(watch, deadletter.TooLarge)
+		lose(deadletter.TooLarge)
 		o.queue.Miss(1)
 		return Queued
 	}
 	o.tally.Drop(deadletter.Closed)
 	o.missedLocked(watch, deadletter.Closed)
+	lose(deadletter.Closed)
 	o.closeLocked()
 	return Queued
 }
@@ -310,7 +319,7 @@ func (o *Outlet) pumpLocked() {
 			failed := o.queue.Take(1).k
 			o.easeLocked(1)
 			o.tally.Queued.Add(-1)
-			o.failedLocked(err, failed.watch)
+			o.failedLocked(err, first(w), failed.from, failed.watch, w.label)
 			failed.release()
 		} else if n < w.Len() {
 			o.blocked = true

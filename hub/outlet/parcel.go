@@ -5,6 +5,7 @@ package outlet
 import (
 	"sync/atomic"
 
+	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/wire"
 )
@@ -18,6 +19,7 @@ type Parcel struct {
 	frame           *session.Frame // Message is this; nil if it needs none
 	kept            *kept
 	watch           Watch // nil mostly, as …
+	from            *deadletter.Sender
 	hold            *hold // … the credit of the frame
 	holdable        bool
 }
@@ -29,7 +31,8 @@ type kept struct {
 	buf  interface{ Release() } // nil if the garbage collector has it
 	refs atomic.Int32
 
-	watch Watch // nil mostly
+	watch Watch // nil mostly, as …
+	from  *deadletter.Sender
 }
 
 // OfFrame returns the Parcel of a frame, in the name of source.
@@ -50,7 +53,7 @@ func Of(m session.Message) Parcel { return Parcel{Message: m} }
 // keep returns the kept form of p, with a reference for one queue.
 func (p *Parcel) keep() *kept {
 	if p.kept == nil {
-		k := &kept{Message: p.Message, watch: p.watch}
+		k := &kept{Message: p.Message, watch: p.watch, from: p.from}
 		switch {
 		case p.run.Len() > 0:
 			k.run = p.run.Keep()
@@ -136,7 +139,7 @@ func (w waiting) Trim() waiting {
 	if w.run.Len() == 0 || w.run.Size()*4 >= w.k.run.Size() {
 		return w
 	}
-	own := &kept{Message: w.k.Message, run: w.run.Copy()}
+	own := &kept{Message: w.k.Message, run: w.run.Copy(), from: w.k.from}
 	own.buf = &own.run
 	own.refs.Store(1)
 	w.k.release()

@@ -24,6 +24,7 @@ type Receipt struct {
 	index   map[outlet.Sender]int
 	open    int // entries of which nothing is known yet, and one until Seal
 	over    bool
+	letters int // dead ones, on the disk
 }
 
 // entry is one receiver.
@@ -31,6 +32,7 @@ type entry struct {
 	member string
 	known  bool
 	reason string // why it missed the publication, "" if it did not
+	letter bool   // which is kept for it, as a dead letter
 }
 
 // New returns a Receipt that calls done once, on whatever goroutine and under whatever lock the
@@ -59,19 +61,47 @@ func (r *Receipt) Seal() {
 }
 
 // Took implements outlet.Watch.
-func (r *Receipt) Took(by outlet.Sender) { r.know(by, "") }
+func (r *Receipt) Took(by outlet.Sender) { r.know(by, "", false) }
 
 // Missed implements outlet.Watch.
-func (r *Receipt) Missed(by outlet.Sender, why deadletter.Reason) { r.know(by, why.String()) }
+func (r *Receipt) Missed(by outlet.Sender, why deadletter.Reason) { r.know(by, why.String(), false) }
 
-func (r *Receipt) know(by outlet.Sender, reason string) {
+// Kept is Missed for a publication that is on the disk, as a dead letter for the receiver.
+func (r *Receipt) Kept(by outlet.Sender, why deadletter.Reason) { r.know(by, why.String(), true) }
+
+// Orphaned reports whether all receivers were added and there is none. If so, nothing is told
+// until Settled has been called: the publication is to be kept, as a dead letter.
+func (r *Receipt) Orphaned() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || len(r.entries) > 0 {
+		return false
+	}
+	r.open++
+	return true
+}
+
+// Settled says whether a publication that is Orphaned is on the disk.
+func (r *Receipt) Settled(kept bool) {
+	r.mu.Lock()
+	if kept && !r.over {
+		r.letters++
+	}
+	r.open--
+	r.finish(r.open == 0, "")
+}
+
+func (r *Receipt) know(by outlet.Sender, reason string, letter bool) {
 	r.mu.Lock()
 	i, ok := r.index[by]
 	if !ok || r.over || r.entries[i].known {
 		r.mu.Unlock()
 		return
 	}
-	r.entries[i].known, r.entries[i].reason = true, reason
+	r.entries[i].known, r.entries[i].reason, r.entries[i].letter = true, reason, letter
+	if letter {
+		r.letters++
+	}
 	r.open--
 	r.finish(r.open == 0, "")
 }
@@ -101,7 +131,7 @@ func (r *Receipt) finish(now bool, reason string) {
 		return
 	}
 	r.over = true
-	out := operation.Receipt{Matched: len(r.entries)}
+	out := operation.Receipt{Matched: len(r.entries), DeadLettered: r.letters}
 	for _, e := range r.entries {
 		if !e.known {
 			e.reason = reason
@@ -114,7 +144,7 @@ func (r *Receipt) finish(now bool, reason string) {
 			continue
 		}
 		if len(out.Missed) < operation.MaxReceivers {
-			out.Missed = append(out.Missed, operation.Miss{Member: e.member, Reason: e.reason})
+			out.Missed = append(out.Missed, operation.Miss{Member: e.member, Reason: e.reason, DeadLettered: e.letter})
 		}
 	}
 	r.entries, r.index = nil, nil

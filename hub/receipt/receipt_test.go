@@ -52,13 +52,13 @@ func TestReceipt(t *testing.T) {
 			r.Took(s[2]) // not a receiver of this
 			r.End(operation.MissDeadline)
 			r.Took(s[0])
-		}, "2 0 [] [{a deadline} {b queue_full}]"},
+		}, "2 0 [] [{a deadline false} {b queue_full false}]"},
 		{"end before the seal", func(r *Receipt) {
 			r.Expect(s[0], "a")
 			r.End("x")
 			r.Expect(s[1], "b")
 			r.Seal()
-		}, "1 0 [] [{a x}]"},
+		}, "1 0 [] [{a x false}]"},
 		{"dropped", func(r *Receipt) {
 			r.Expect(s[0], "a")
 			if !r.Drop() || r.Drop() {
