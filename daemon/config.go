@@ -38,6 +38,9 @@ type Config struct {
 	// topic: schema.Off (""), Warn or Reject. Hub.Schemas is made of it unless it is set.
 	Validate string
 
+	// DeadLetters keeps messages that nobody got. Hub.DeadLetters is made of it if it has a Path.
+	DeadLetters DeadLetters
+
 	// Secret, or the content of SecretFile, must be proved by every client.
 	Secret     []byte
 	SecretFile string

@@ -14,6 +14,7 @@ import (
 	"github.com/plexus-ipc/plexus/codec/msgpack"
 	"github.com/plexus-ipc/plexus/endpoint"
 	"github.com/plexus-ipc/plexus/hub"
+	"github.com/plexus-ipc/plexus/hub/deadletter/bolt"
 	"github.com/plexus-ipc/plexus/hub/schema"
 	"github.com/plexus-ipc/plexus/jsonschema/validate"
 	"github.com/plexus-ipc/plexus/status"
@@ -29,6 +30,7 @@ type Daemon struct {
 	log       *slog.Logger
 	hub       *hub.Hub
 	srv       *plexus.Server
+	letters   *bolt.Store // nil if none are kept
 
 	ready chan struct{}   // closed when all addresses are bound
 	stop  chan struct{}   // closed by Stop
@@ -75,7 +77,11 @@ func New(cfg Config) (*Daemon, error) {
 		}
 	}
 	d.secret, d.known = secret != nil, secret
-	return d, d.build(secret)
+	if err := d.build(secret); err != nil {
+		d.closeLetters()
+		return nil, err
+	}
+	return d, nil
 }
 
 // build makes the hub and the server.
@@ -99,6 +105,11 @@ func (d *Daemon) build(secret []byte) (err error) {
 	}
 	if err := h.Schemas.Valid(); err != nil {
 		return err
+	}
+	if d.cfg.DeadLetters.Path != "" || len(d.cfg.DeadLetters.Rules) > 0 {
+		if h.DeadLetters, err = d.openLetters(); err != nil {
+			return err
+		}
 	}
 	d.hub = hub.New(h)
 	d.log = d.hub.Logger(d.log)
@@ -133,6 +144,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if again {
 		return status.Errorf(status.FailedPrecondition, "the daemon has been run already: make a new one")
 	}
+	defer d.closeLetters() // after the hub
 	if err := d.bind(ctx); err != nil {
 		return errors.Join(err, d.hub.Close(), d.srv.Close())
 	}

@@ -6,6 +6,7 @@ require (
 	github.com/plexus-ipc/plexus v0.0.0
 	github.com/plexus-ipc/plexus/codec/cbor v0.0.0
 	github.com/plexus-ipc/plexus/codec/msgpack v0.0.0
+	github.com/plexus-ipc/plexus/hub/deadletter/bolt v0.0.0
 	github.com/plexus-ipc/plexus/jsonschema/validate v0.0.0
 )
 
@@ -15,6 +16,7 @@ require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/tinylib/msgp v1.6.5 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.14.0 // indirect
 )
@@ -23,5 +25,6 @@ replace (
 	github.com/plexus-ipc/plexus => ..
 	github.com/plexus-ipc/plexus/codec/cbor => ../codec/cbor
 	github.com/plexus-ipc/plexus/codec/msgpack => ../codec/msgpack
+	github.com/plexus-ipc/plexus/hub/deadletter/bolt => ../hub/deadletter/bolt
 	github.com/plexus-ipc/plexus/jsonschema/validate => ../jsonschema/validate
 )

@@ -18,7 +18,11 @@ func (a *app) tellReceipt(what string, r *operation.Receipt) error {
 			fmt.Fprintf(w, "%s\ttaken\n", m)
 		}
 		for _, m := range r.Missed {
-			fmt.Fprintf(w, "%s\t%s\n", m.Member, m.Reason)
+			letter := ""
+			if m.DeadLettered {
+				letter = "\tkept as a dead letter"
+			}
+			fmt.Fprintf(w, "%s\t%s%s\n", m.Member, m.Reason, letter)
 		}
 		if n := r.Matched - len(r.Receivers) - len(r.Missed); n > 0 {
 			fmt.Fprintf(w, "…\t%d more\n", n)
@@ -26,6 +30,9 @@ func (a *app) tellReceipt(what string, r *operation.Receipt) error {
 	})
 	if err != nil || r.Complete() {
 		return err
+	}
+	if r.Matched == 0 && r.DeadLettered > 0 {
+		return status.Errorf(status.Unavailable, "nobody has subscribed to %s: it is kept as a dead letter", what)
 	}
 	if r.Matched == 0 {
 		return status.Errorf(status.Unavailable, "nobody has subscribed to %s", what)

@@ -5,10 +5,11 @@ go 1.26.0
 require (
 	github.com/plexus-ipc/plexus v0.0.0
 	github.com/plexus-ipc/plexus/daemon v0.0.0
+	github.com/plexus-ipc/plexus/hub/deadletter/bolt v0.0.0
 	github.com/plexus-ipc/plexus/jsonschema/validate v0.0.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/cobra v1.10.2
-	github.com/spf13/pflag v1.0.9
+	github.com/spf13/pflag v1.0.10
 	golang.org/x/sys v0.49.0
 )
 
@@ -21,8 +22,9 @@ require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/tinylib/msgp v1.6.5 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
 	golang.org/x/text v0.14.0 // indirect
-	golang.org/x/tools v0.26.0 // indirect
+	golang.org/x/tools v0.36.0 // indirect
 )
 
 replace (
@@ -30,5 +32,6 @@ replace (
 	github.com/plexus-ipc/plexus/codec/cbor => ../../codec/cbor
 	github.com/plexus-ipc/plexus/codec/msgpack => ../../codec/msgpack
 	github.com/plexus-ipc/plexus/daemon => ../../daemon
+	github.com/plexus-ipc/plexus/hub/deadletter/bolt => ../../hub/deadletter/bolt
 	github.com/plexus-ipc/plexus/jsonschema/validate => ../../jsonschema/validate
 )

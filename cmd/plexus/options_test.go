@@ -29,18 +29,21 @@ const (
 
 // notFlags are the fields of the configuration that no flag sets, and why.
 var notFlags = map[string]string{
-	"Hub.Bridges":           "made of AllowBridges",
-	"SecretFile":            "--secret-file is read before, for all verbs",
-	"Transports":            "a value of the program",
-	"Log":                   "made of --log-level and --log-format",
-	"Hub.Version":           "the program's own",
-	"Hub.Log":               "that of the daemon",
-	"Hub.OnStop":            "set by the daemon",
-	"Hub.Endpoints":         "set by the daemon",
-	"Hub.Now":               "the clock, for tests",
-	"Hub.Schemas.Policy":    "made of --validate",
-	"Hub.Schemas.Validator": "made of --validate",
-	"Allow.CheckServer":     "for clients",
+	"Hub.Bridges":                "made of AllowBridges",
+	"SecretFile":                 "--secret-file is read before, for all verbs",
+	"Transports":                 "a value of the program",
+	"Log":                        "made of --log-level and --log-format",
+	"Hub.Version":                "the program's own",
+	"Hub.Log":                    "that of the daemon",
+	"Hub.DeadLetters.Store":      "made of --dead-letters",
+	"Hub.DeadLetters.Rules":      "made of --dead-letter",
+	"Hub.DeadLetters.QueueBytes": "made of --dead-letter-queue",
+	"Hub.OnStop":                 "set by the daemon",
+	"Hub.Endpoints":              "set by the daemon",
+	"Hub.Now":                    "the clock, for tests",
+	"Hub.Schemas.Policy":         "made of --validate",
+	"Hub.Schemas.Validator":      "made of --validate",
+	"Allow.CheckServer":          "for clients",
 }
 
 // samples are values for the flags that do not take any.

@@ -93,6 +93,7 @@ func (s *serveFlags) add(f *pflag.FlagSet) {
 	s.addHub(f)
 	s.addLimits(f)
 	s.addUsers(f)
+	s.addDeadLetters(f)
 }
 
 func (s *serveFlags) addListen(f *pflag.FlagSet) {

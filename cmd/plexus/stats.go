@@ -132,6 +132,9 @@ func printStats(w io.Writer, now, before *operation.HubStats) {
 	row("malformed", now.Malformed)
 	row("limits hit", now.Limits)
 	row("unheard", now.Unheard)
+	if d := now.DeadLetters; d != nil {
+		row("dead letters", deadLetterLine(d))
+	}
 	row("bytes queued", now.QueuedBytes)
 	row("process", fmt.Sprintf("%d goroutines, %d KiB on the heap", now.Goroutines, now.HeapBytes>>10))
 	row("bytes in outboxes", fmt.Sprintf("%d, at most %d in one", now.OutboxBytes, now.MaxOutboxBytes))
