@@ -246,7 +246,7 @@ func (q *request) lost(err error) {
 	if m.from == nil || q.shape != wire.Unary {
 		return
 	}
-	why := ""
+	var why string
 	switch code := status.CodeOf(err); {
 	case code == status.DeadlineExceeded, code == status.Cancelled && !q.expires.IsZero() && time.Until(q.expires) < almost:
 		why = operation.ReasonExpired

@@ -183,7 +183,7 @@ func printLetter(w io.Writer, l *operation.DeadLetter) {
 		row("header "+printable(k), printable(l.Headers[k]))
 	}
 	if l.Value != nil {
-		row("value", string(line(value(l.Value))))
+		row("value", string(line(l.Value)))
 	} else {
 		row("value", fmt.Sprintf("%q", l.Data))
 	}

@@ -21,9 +21,9 @@ import (
 
 // instruction is one of a filter for system calls (struct sock_filter).
 type instruction struct {
-	code   uint16
-	jt, jf uint8
-	k      uint32
+	code  uint16
+	jt, _ uint8
+	k     uint32
 }
 
 // What a filter is made of, from linux/prctl.h, linux/seccomp.h and linux/bpf_common.h.
