@@ -69,6 +69,8 @@ type DialOptions struct {
 	// Transports are the drivers, nil for those of the standard set: unix, unixpacket,
 	// unixgram, tcp, tls, shm, mem, stdio, fd.
 	Transports *transport.Set
+	// More are drivers beside those, such as one of transport/noise.
+	More []transport.Transport
 	// Transport and Session tune the layers below; what is set here goes before.
 	Transport transport.Options
 	Session   session.Config
@@ -82,7 +84,7 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Client, error) 
 	if o == nil {
 		o = &DialOptions{}
 	}
-	set := setOf(o.Transports)
+	set := setOf(o.Transports).With(o.More...)
 	ep, err := resolve(address, set)
 	if err != nil {
 		return nil, err
@@ -162,6 +164,8 @@ type ListenOptions struct {
 	OnError func(error)
 	// Transports are the drivers, see DialOptions.
 	Transports *transport.Set
+	// More are drivers beside those.
+	More []transport.Transport
 	// Transport and Session tune the layers below.
 	Transport transport.Options
 	Session   session.Config
@@ -221,7 +225,7 @@ func NewServer(o *ListenOptions) (*Server, error) {
 	if o.Transports == nil && o.Hub != nil {
 		set = busy()
 	}
-	return &Server{Server: server.New(cfg), set: set, opts: &opts}, nil
+	return &Server{Server: server.New(cfg), set: set.With(o.More...), opts: &opts}, nil
 }
 
 // admission lets a connection into a hub.

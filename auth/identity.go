@@ -12,7 +12,7 @@ import (
 type Identity struct {
 	// Mechanism is the name of the mechanism that found it, "" if none has.
 	Mechanism string
-	// Name is "uid:1000", "sid:S-1-…", "cn:backup", "secret", "anonymous" and so on. It
+	// Name is "uid:1000", "sid:S-1-…", "cn:backup", "noise:…", "secret", "anonymous" and so on. It
 	// holds no control characters and is fit for logs and access lists.
 	Name string
 	// UID and GID are those of the kernel, -1 if unknown, so that no unknown looks like root.
@@ -56,7 +56,7 @@ func identify(mechanism, name string, p Peer) Identity {
 
 // known returns the identity that p alone gives.
 func known(mechanism string, p Peer) Identity {
-	return identify(mechanism, cmp.Or(p.user(), p.certified(), "anonymous"), p)
+	return identify(mechanism, cmp.Or(p.user(), p.certified(), printable(p.Proved), "anonymous"), p)
 }
 
 // nobody is the identity of a side that has not been authenticated.

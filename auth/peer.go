@@ -24,6 +24,9 @@ type Peer struct {
 	HasCredentials bool
 	// TLS is the state of the completed TLS handshake, nil without TLS.
 	TLS *tls.ConnectionState
+	// Proved is the name that the peer has proved to the transport in another way, such as
+	// "noise:" and the fingerprint of its key, or "".
+	Proved string
 	// RemoteAddress is where the other end is, in the form of an endpoint, or "".
 	RemoteAddress string
 }

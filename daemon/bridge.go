@@ -54,12 +54,16 @@ func (d *Daemon) bridges(ctx context.Context) (wait func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	noisy, err := d.cfg.Noise.Drivers(d.log)
+	if err != nil {
+		return nil, err
+	}
 	var own string
 	if all := d.Endpoints(); len(all) > 0 {
 		own = all[0]
 	}
 	for _, address := range d.cfg.Bridges {
-		o := plexus.DialOptions{Secret: d.known, TLS: conf, Transports: d.cfg.Transports, Log: d.log}
+		o := plexus.DialOptions{Secret: d.known, TLS: conf, Transports: d.cfg.Transports, More: noisy, Log: d.log}
 		b, err := bridge.New(bridge.Config{
 			A: bridge.Side{Dial: bridge.To(own, o), Channels: d.cfg.BridgeChannels}, B: bridge.Side{Dial: bridge.To(address, o), Channels: d.cfg.BridgeChannels},
 			Passwords: d.passwords, Log: d.log.With("bridge", address),

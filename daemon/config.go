@@ -15,6 +15,7 @@ import (
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/subject"
 	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/transport/noise"
 )
 
 // Defaults of Config.
@@ -59,6 +60,8 @@ type Config struct {
 	SocketBuffer int
 	// TLS names the files for tls addresses. With a CA, clients need a certificate of it.
 	TLS TLSFiles
+	// Noise names the keys for noise+tcp addresses.
+	Noise NoiseFiles
 
 	// AllowBridges are the names of the identities that may be bridges of this hub, "*" for all.
 	// Hub.Bridges is made of it unless it is set.
@@ -134,6 +137,9 @@ func (c *Config) check() error {
 		}
 		if ep.Scheme() == "tls" && c.TLS.Cert == "" {
 			return status.Errorf(status.InvalidArgument, "a hub at %s needs a certificate and its key: name their files (--tls-cert, --tls-key)", ep)
+		}
+		if ep.Scheme() == noise.Scheme && !c.Noise.listens() {
+			return status.Errorf(status.InvalidArgument, "a hub at %s needs a shared key, or its own and whom to admit: name their files (--noise-shared-file, or --noise-private-file and --noise-admit-file)", ep)
 		}
 	}
 	if p := c.Hub.OwnerPolicy; p != "" && p != hub.Terminate && p != hub.Promote {

@@ -90,6 +90,10 @@ func (d *Daemon) build(secret []byte) (err error) {
 	if err != nil {
 		return err
 	}
+	noisy, err := d.cfg.Noise.Drivers(d.log)
+	if err != nil {
+		return err
+	}
 	h := d.cfg.Hub
 	h.Log, h.Endpoints = d.log, d.Endpoints
 	if h.Passwords, err = d.cfg.ChannelPasswords(d.log); err != nil {
@@ -114,7 +118,7 @@ func (d *Daemon) build(secret []byte) (err error) {
 	d.hub = hub.New(h)
 	d.log = d.hub.Logger(d.log)
 	d.srv, err = plexus.NewServer(&plexus.ListenOptions{
-		ID: d.hub.ID(), Hub: d.hub, Secret: secret, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports,
+		ID: d.hub.ID(), Hub: d.hub, Secret: secret, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports, More: noisy,
 		MaxSessions: d.cfg.MaxSessions, MaxHandshakes: d.cfg.MaxHandshakes, MaxSessionRate: d.cfg.MaxSessionRate, Session: d.cfg.session(), Log: d.log,
 		Transport: transport.Options{Mode: d.cfg.Mode, Group: d.cfg.Group, SendBuffer: d.cfg.SocketBuffer, RecvBuffer: d.cfg.SocketBuffer},
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/plexus-ipc/plexus/endpoint"
+	"github.com/plexus-ipc/plexus/transport/noise"
 )
 
 // warnings says in one sentence each what is allowed but risky.
@@ -22,13 +23,13 @@ func (c *Config) warnings(bound []endpoint.Endpoint, secret bool) []string {
 }
 
 // warnNetwork judges who can reach a port. Clients are known by the secret, or by the
-// certificate where a CA is set; Allow shuts everybody out.
+// certificate where a CA is set, by a key with Noise; Allow shuts everybody out.
 func (c *Config) warnNetwork(ep endpoint.Endpoint, secret bool) string {
 	if ep.Network() != "tcp" {
 		return ""
 	}
 	plain := ep.Scheme() == "tcp" || ep.Scheme() == "ws"
-	known := secret || !plain && c.TLS.CA != ""
+	known := secret || ep.Scheme() == noise.Scheme || !plain && c.TLS.CA != ""
 	switch {
 	case c.Allow != nil:
 		return fmt.Sprintf("%s admits nobody: it does not tell which user a client is, and only some users are allowed", ep)

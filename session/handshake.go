@@ -239,10 +239,7 @@ func (h *handshake) peer() auth.Peer {
 			p.UID, p.GID, p.PID, p.SID, p.HasCredentials = cred.UID, cred.GID, cred.PID, cred.SID, true
 		}
 	}
-	if c, ok := h.conn.(transport.Certifier); ok {
-		state := c.TLSState()
-		p.TLS = &state
-	}
+	p.TLS, p.Proved = proved(h.conn)
 	p.RemoteAddress = h.address()
 	return p
 }
@@ -255,7 +252,7 @@ func (h *handshake) address() string {
 }
 
 // binding is what proofs are bound to: both HELLOs, the dialler's first, each with its
-// length before it, and the channel binding of TLS.
+// length before it, and the channel binding of TLS or Noise.
 func (h *handshake) binding() (auth.Binding, error) {
 	client, server := h.rawMine, h.rawPeer
 	if !h.dialled {

@@ -16,7 +16,7 @@ type PartWaiter interface {
 // heartbeat finds out: the peer's machine may have lost its power or its network.
 func TellsDeath(scheme string) bool {
 	switch scheme {
-	case "tcp", "tls", "unixgram", "ws", "wss":
+	case "tcp", "tls", "noise+tcp", "unixgram", "ws", "wss":
 		return false
 	}
 	return true

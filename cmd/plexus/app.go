@@ -37,6 +37,7 @@ type app struct {
 	timeFlag                string // what gives a verb more time
 	tls                     daemon.TLSFiles
 	tlsName                 string
+	noise                   daemon.NoiseFiles
 	socketBuffer            string
 	socketBytes             int // what that is
 

@@ -138,6 +138,9 @@ func (a *app) bridgeConfig(f *bridgeFlags, hubs []string) (*bridge.Config, error
 	if o.TLS, err = a.tls.Client(); err != nil {
 		return nil, err
 	}
+	if o.More, err = a.noiseDrivers(log, hubs...); err != nil {
+		return nil, err
+	}
 	if a.tlsName != "" {
 		if o.TLS == nil {
 			o.TLS = &tls.Config{MinVersion: tls.VersionTLS13}

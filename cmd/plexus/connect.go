@@ -40,6 +40,9 @@ func (a *app) dial(ctx context.Context) (*plexus.Client, error) {
 	if o.TLS, err = a.tls.Client(); err != nil {
 		return nil, err
 	}
+	if o.More, err = a.noiseDrivers(log, a.address); err != nil {
+		return nil, err
+	}
 	if a.tlsName != "" {
 		if o.TLS == nil {
 			o.TLS = &tls.Config{MinVersion: tls.VersionTLS13}

@@ -7,6 +7,7 @@ require (
 	github.com/plexus-ipc/plexus/daemon v0.0.0
 	github.com/plexus-ipc/plexus/hub/deadletter/bolt v0.0.0
 	github.com/plexus-ipc/plexus/jsonschema/validate v0.0.0
+	github.com/plexus-ipc/plexus/transport/noise v0.0.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.10
@@ -14,6 +15,7 @@ require (
 )
 
 require (
+	github.com/flynn/noise v1.1.0 // indirect
 	github.com/fxamacker/cbor/v2 v2.9.6 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
@@ -23,8 +25,9 @@ require (
 	github.com/tinylib/msgp v1.6.5 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect
-	golang.org/x/text v0.14.0 // indirect
-	golang.org/x/tools v0.36.0 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
+	golang.org/x/tools v0.51.0 // indirect
 )
 
 replace (
@@ -34,4 +37,5 @@ replace (
 	github.com/plexus-ipc/plexus/daemon => ../../daemon
 	github.com/plexus-ipc/plexus/hub/deadletter/bolt => ../../hub/deadletter/bolt
 	github.com/plexus-ipc/plexus/jsonschema/validate => ../../jsonschema/validate
+	github.com/plexus-ipc/plexus/transport/noise => ../../transport/noise
 )

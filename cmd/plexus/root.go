@@ -52,7 +52,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("hub", a.serve(), a.bridge(), a.explore(), a.schema(), a.members(), a.kick(), a.status(), a.stats(), a.deadLetters(), a.stop())
 	add("talk", a.call(), a.stream(), a.provide(), a.send(), a.broadcast(), a.publish(), a.subscribe())
-	add("tools", a.runChild(), a.endpoint(), a.demo(), a.bench(), a.doctor(), a.version())
+	add("tools", a.runChild(), a.endpoint(), a.noiseKeys(), a.demo(), a.bench(), a.doctor(), a.version())
 	root.AddCommand(a.demoRole(), a.benchRole(), a.keeper(), exitCodesTopic())
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
@@ -100,6 +100,9 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.tls.Cert, "tls-cert", "", "PEM file with the own TLS certificate")
 	f.StringVar(&a.tls.Key, "tls-key", "", "PEM file with its key")
 	f.StringVar(&a.tlsName, "tls-server-name", "", "the name in the server's certificate, if it is not the host of the address")
+	f.StringVar(&a.noise.Shared, "noise-shared-file", "", "file with the shared key for noise+tcp addresses, of plexus noise keygen --shared")
+	f.StringVar(&a.noise.Private, "noise-private-file", "", "file with the own key for noise+tcp addresses, of plexus noise keygen")
+	f.StringVar(&a.noise.Server, "noise-server", "", "public key of the hub or server at a noise+tcp address, or @ and a file with it")
 	f.StringVar(&a.socketBuffer, "socket-buffer", "", "send and receive buffers of sockets: 256K, 1M (default: the system's)")
 	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default: info for serve, else warn)")
 	f.StringVar(&a.logFormat, "log-format", "text", "text or json")

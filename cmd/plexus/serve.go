@@ -28,6 +28,7 @@ const serveHelp = `Run a hub, until it is interrupted or stopped.
   plexus serve --listen demo --listen tcp://127.0.0.1:4000 --secret-file s
   plexus serve --listen 'unix:///run/app.sock?mode=0660&group=dev' --allow-gid 1001
   plexus serve --listen tls://:4433 --tls-cert c.pem --tls-key k.pem --secret-file s
+  plexus serve --listen noise+tcp://:4100 --noise-shared-file key
 
 Who may connect. At a unix address the kernel says which user a client is: you and root
 may, unless --allow-uid, --allow-gid, --allow-self or --allow-root say who instead. A tcp
@@ -104,6 +105,8 @@ func (s *serveFlags) addListen(f *pflag.FlagSet) {
 	f.BoolVar(&s.allowSelf, "allow-self", false, "with --allow-uid …: the hub's own user may connect, too")
 	f.BoolVar(&s.allowRoot, "allow-root", false, "with --allow-uid …: root may connect, too")
 	f.StringVar(&s.mode, "mode", "", "permission of socket paths, octal (default: 0600)")
+	f.StringVar(&s.cfg.Noise.Admit, "noise-admit-file", "", "file with the public keys that noise+tcp addresses take, one a line; it is read anew when it changes")
+	f.StringSliceVar(&s.cfg.Noise.Previous, "noise-previous-file", nil, "files with shared keys that noise+tcp addresses still take, at most four")
 	f.StringVar(&s.cfg.Group, "group", "", "group of socket paths, name or number (the mode is 0660 then, unless --mode is given)")
 }
 
@@ -180,6 +183,7 @@ func (s *serveFlags) addLimits(f *pflag.FlagSet) {
 func (a *app) daemonConfig(s *serveFlags, log *slog.Logger) (*daemon.Config, error) {
 	c := s.cfg
 	c.Log, c.TLS, c.Hub.ID, c.Hub.Version = log, a.tls, a.id, programVersion()
+	c.Noise.Shared, c.Noise.Private, c.Noise.Server = a.noise.Shared, a.noise.Private, a.noise.Server
 	c.SocketBuffer = a.socketBytes
 	c.Hub.OwnerPolicy, c.Hub.ErrorPolicy = hub.OwnerPolicy(s.ownerPolicy), hub.ErrorPolicy(s.errors)
 	if len(c.Listen) == 0 {

@@ -26,6 +26,7 @@ const (
 	Credentials    Ability = "Credentials"    // transport.Credentialer
 	ChannelBinding Ability = "ChannelBinding" // transport.Binder
 	Certificates   Ability = "Certificates"   // transport.Certifier
+	Name           Ability = "Name"           // transport.Namer
 	RemoteAddress  Ability = "RemoteAddress"  // transport.Addresser
 	Upgrade        Ability = "Upgrade"        // transport.Upgrader
 	Detach         Ability = "Detach"         // transport.Detacher

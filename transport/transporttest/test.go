@@ -62,6 +62,7 @@ func offered(c transport.Conn) []offer {
 	_, cred := c.(transport.Credentialer)
 	_, binder := c.(transport.Binder)
 	_, cert := c.(transport.Certifier)
+	_, named := c.(transport.Namer)
 	_, addr := c.(transport.Addresser)
 	_, up := c.(transport.Upgrader)
 	_, detach := c.(transport.Detacher)
@@ -70,7 +71,7 @@ func offered(c transport.Conn) []offer {
 	_, part := c.(transport.PartWaiter)
 	return []offer{
 		{TrySend, try}, {Ready, ready}, {Batch, several}, {Interrupt, interrupt}, {Credentials, cred},
-		{ChannelBinding, binder}, {Certificates, cert}, {RemoteAddress, addr},
+		{ChannelBinding, binder}, {Certificates, cert}, {Name, named}, {RemoteAddress, addr},
 		{Upgrade, up}, {Detach, detach}, {Poll, poll}, {Lend, lend}, {PartWait, part},
 	}
 }
