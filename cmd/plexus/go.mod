@@ -7,6 +7,7 @@ require (
 	github.com/plexus-ipc/plexus/daemon v0.0.0
 	github.com/plexus-ipc/plexus/hub/deadletter/bolt v0.0.0
 	github.com/plexus-ipc/plexus/jsonschema/validate v0.0.0
+	github.com/plexus-ipc/plexus/policy v0.0.0
 	github.com/plexus-ipc/plexus/transport/noise v0.0.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/cobra v1.10.2
@@ -22,6 +23,7 @@ require (
 	github.com/plexus-ipc/plexus/codec/cbor v0.0.0 // indirect
 	github.com/plexus-ipc/plexus/codec/msgpack v0.0.0 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
+	github.com/sony/gobreaker/v2 v2.4.0 // indirect
 	github.com/tinylib/msgp v1.6.5 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect
@@ -37,5 +39,6 @@ replace (
 	github.com/plexus-ipc/plexus/daemon => ../../daemon
 	github.com/plexus-ipc/plexus/hub/deadletter/bolt => ../../hub/deadletter/bolt
 	github.com/plexus-ipc/plexus/jsonschema/validate => ../../jsonschema/validate
+	github.com/plexus-ipc/plexus/policy => ../../policy
 	github.com/plexus-ipc/plexus/transport/noise => ../../transport/noise
 )
