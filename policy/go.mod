@@ -7,9 +7,6 @@ require (
 	github.com/sony/gobreaker/v2 v2.4.0
 )
 
-require (
-	github.com/stretchr/testify v1.11.1 // indirect
-	golang.org/x/sys v0.49.0 // indirect
-)
+require golang.org/x/sys v0.49.0 // indirect
 
 replace github.com/plexus-ipc/plexus => ..

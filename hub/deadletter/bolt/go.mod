@@ -7,9 +7,6 @@ require (
 	go.etcd.io/bbolt v1.5.0
 )
 
-require (
-	golang.org/x/sync v0.24.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
-)
+require golang.org/x/sys v0.49.0 // indirect
 
 replace github.com/plexus-ipc/plexus => ../../..
