@@ -45,6 +45,13 @@ type Config struct {
 	// Secret, or the content of SecretFile, must be proved by every client.
 	Secret     []byte
 	SecretFile string
+	// PreviousSecretFile has a secret that is still taken, while clients get the new one.
+	PreviousSecretFile string
+	// TokenIssuerFiles have the public keys of those whose tokens are taken, see package
+	// auth/token. Then a client needs a token, unless its user may connect.
+	TokenIssuerFiles []string
+	// RevokedFile lists tokens that are taken no more.
+	RevokedFile string
 	// PasswordFiles are the files with the passwords of channels, by channel, beside those in
 	// Hub.Passwords.
 	PasswordFiles map[string]string

@@ -32,6 +32,9 @@ type Daemon struct {
 	srv       *plexus.Server
 	letters   *bolt.Store // nil if none are kept
 
+	reloading sync.Mutex // one at a time
+	reloaders []reloader // as New has made them
+
 	ready chan struct{}   // closed when all addresses are bound
 	stop  chan struct{}   // closed by Stop
 	life  context.Context // ends by Abort
@@ -65,19 +68,7 @@ func New(cfg Config) (*Daemon, error) {
 		ready: make(chan struct{}), stop: make(chan struct{}),
 	}
 	d.life, d.abort = context.WithCancel(context.Background())
-	secret := cfg.Secret
-	if cfg.SecretFile != "" {
-		var warning string
-		var err error
-		if secret, warning, err = ReadSecret(cfg.SecretFile); err != nil {
-			return nil, err
-		}
-		if warning != "" {
-			d.log.Warn(warning)
-		}
-	}
-	d.secret, d.known = secret != nil, secret
-	if err := d.build(secret); err != nil {
+	if err := d.build(); err != nil {
 		d.closeLetters()
 		return nil, err
 	}
@@ -85,7 +76,7 @@ func New(cfg Config) (*Daemon, error) {
 }
 
 // build makes the hub and the server.
-func (d *Daemon) build(secret []byte) (err error) {
+func (d *Daemon) build() (err error) {
 	conf, err := d.cfg.TLS.Server()
 	if err != nil {
 		return err
@@ -117,8 +108,13 @@ func (d *Daemon) build(secret []byte) (err error) {
 	}
 	d.hub = hub.New(h)
 	d.log = d.hub.Logger(d.log)
+	secret, tokens, err := d.buildProofs()
+	if err != nil {
+		_ = d.hub.Close() // nobody has come yet
+		return err
+	}
 	d.srv, err = plexus.NewServer(&plexus.ListenOptions{
-		ID: d.hub.ID(), Hub: d.hub, Secret: secret, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports, More: noisy,
+		ID: d.hub.ID(), Hub: d.hub, SharedSecret: secret, Tokens: tokens, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports, More: noisy,
 		MaxSessions: d.cfg.MaxSessions, MaxHandshakes: d.cfg.MaxHandshakes, MaxSessionRate: d.cfg.MaxSessionRate, Session: d.cfg.session(), Log: d.log,
 		Transport: transport.Options{Mode: d.cfg.Mode, Group: d.cfg.Group, SendBuffer: d.cfg.SocketBuffer, RecvBuffer: d.cfg.SocketBuffer},
 	})

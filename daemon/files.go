@@ -4,8 +4,6 @@ package daemon
 
 import (
 	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,28 +20,50 @@ const maxSecret = 64 << 10
 // ReadSecret reads a secret from a file: its content without a newline at the end. The
 // warning, if not "", says that others can read it, too.
 func ReadSecret(path string) (secret []byte, warning string, err error) {
+	secret, warning, err = readPrivate("secret", path, maxSecret)
+	if err == nil && len(secret) == 0 {
+		return nil, "", status.Errorf(status.InvalidArgument, "the secret file %s is empty: write at least 16 random bytes into it", path)
+	}
+	return secret, warning, err
+}
+
+// readPrivate reads what nobody else should know, without a newline at the end.
+func readPrivate(what, path string, most int64) (content []byte, warning string, err error) {
+	content, info, err := readBounded(what, path, most)
+	if err != nil {
+		return nil, "", err
+	}
+	if runtime.GOOS != "windows" && info.Mode()&0o077 != 0 && info.Mode().IsRegular() {
+		warning = fmt.Sprintf("the %s file %s can be read by others (mode %04o): chmod 600 it", what, path, info.Mode().Perm())
+	}
+	return bytes.TrimRight(content, "\r\n"), warning, nil
+}
+
+// readTrusted reads what nobody else may change: it is an error if every user can.
+func readTrusted(what, path string, most int64) ([]byte, error) {
+	content, info, err := readBounded(what, path, most)
+	if err == nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode()&0o002 != 0 {
+		err = status.Errorf(status.InvalidArgument, "the %s file %s can be changed by every user (mode %04o): chmod o-w it", what, path, info.Mode().Perm())
+	}
+	return content, err
+}
+
+func readBounded(what, path string, most int64) (content []byte, info fs.FileInfo, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, "", unreadable("secret", path, err)
+		return nil, nil, unreadable(what, path, err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err == nil {
-		secret, err = io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if info, err = f.Stat(); err == nil {
+		content, err = io.ReadAll(io.LimitReader(f, most+1))
 	}
 	if err != nil {
-		return nil, "", unreadable("secret", path, err)
+		return nil, nil, unreadable(what, path, err)
 	}
-	secret = bytes.TrimRight(secret, "\r\n")
-	switch {
-	case len(secret) == 0:
-		return nil, "", status.Errorf(status.InvalidArgument, "the secret file %s is empty: write at least 16 random bytes into it", path)
-	case len(secret) > maxSecret:
-		return nil, "", status.Errorf(status.InvalidArgument, "the secret file %s is longer than %d bytes", path, maxSecret)
-	case runtime.GOOS != "windows" && info.Mode()&0o077 != 0 && info.Mode().IsRegular():
-		warning = fmt.Sprintf("the secret file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	if int64(len(content)) > most {
+		return nil, nil, status.Errorf(status.InvalidArgument, "the %s file %s is longer than %d bytes", what, path, most)
 	}
-	return secret, warning, nil
+	return content, info, nil
 }
 
 func unreadable(what, path string, err error) error {
@@ -51,77 +71,4 @@ func unreadable(what, path string, err error) error {
 		err = pe.Err
 	}
 	return status.Errorf(status.InvalidArgument, "the %s file %s cannot be read: %w", what, path, err)
-}
-
-// TLSFiles names PEM files.
-type TLSFiles struct {
-	Cert, Key string // of this side, both or none
-	CA        string // who vouches for the other side; "" are the system's
-}
-
-// certificate loads the own certificate, nil if there is none.
-func (f TLSFiles) certificate() ([]tls.Certificate, error) {
-	if f.Cert == "" && f.Key == "" {
-		return nil, nil
-	}
-	if f.Cert == "" || f.Key == "" {
-		return nil, status.Errorf(status.InvalidArgument, "a TLS certificate needs its key, and the reverse: give both files")
-	}
-	cert, err := tls.LoadX509KeyPair(f.Cert, f.Key)
-	if err != nil {
-		return nil, status.Errorf(status.InvalidArgument, "the TLS certificate %s with key %s cannot be used: %w", f.Cert, f.Key, err)
-	}
-	return []tls.Certificate{cert}, nil
-}
-
-func (f TLSFiles) pool() (*x509.CertPool, error) {
-	if f.CA == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(f.CA)
-	if err != nil {
-		return nil, unreadable("TLS CA", f.CA, err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, status.Errorf(status.InvalidArgument, "the TLS CA file %s holds no PEM certificate", f.CA)
-	}
-	return pool, nil
-}
-
-// Server returns the configuration of a listener, nil if no file is named. With a CA,
-// clients must show a certificate that it vouches for.
-func (f TLSFiles) Server() (*tls.Config, error) {
-	if f == (TLSFiles{}) {
-		return nil, nil
-	}
-	certs, err := f.certificate()
-	if err != nil {
-		return nil, err
-	}
-	pool, err := f.pool()
-	if err != nil {
-		return nil, err
-	}
-	c := &tls.Config{Certificates: certs, ClientCAs: pool, MinVersion: tls.VersionTLS13}
-	if pool != nil {
-		c.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	return c, nil
-}
-
-// Client returns the configuration of a dialler, nil if no file is named.
-func (f TLSFiles) Client() (*tls.Config, error) {
-	if f == (TLSFiles{}) {
-		return nil, nil
-	}
-	certs, err := f.certificate()
-	if err != nil {
-		return nil, err
-	}
-	pool, err := f.pool()
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{Certificates: certs, RootCAs: pool, MinVersion: tls.VersionTLS13}, nil
 }

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
@@ -154,12 +153,6 @@ type admitted struct {
 	stamp stamp
 }
 
-// stamp tells one state of a file from another.
-type stamp struct {
-	time time.Time
-	size int64
-}
-
 func newAdmitted(path string, log *slog.Logger) (*admitted, error) {
 	a := &admitted{path: path, log: log}
 	err := a.read()
@@ -173,9 +166,9 @@ func (a *admitted) has(k noise.PublicKey) bool {
 	info, err := os.Stat(a.path)
 	now := stamp{}
 	if err == nil {
-		now = stamp{info.ModTime(), info.Size()}
+		now.info = info
 	}
-	if now != a.stamp {
+	if !now.same(a.stamp) {
 		if err = a.read(); err != nil && a.log != nil {
 			a.log.Warn("the keys that were admitted before still are", "error", err.Error())
 		}
@@ -204,6 +197,6 @@ func (a *admitted) read() error {
 	if len(keys) == 0 && a.keys == nil {
 		return status.Errorf(status.InvalidArgument, "the Noise admission file %s has no key in it", a.path)
 	}
-	a.keys, a.stamp = keys, stamp{info.ModTime(), info.Size()}
+	a.keys, a.stamp = keys, stamp{info}
 	return nil
 }

@@ -27,6 +27,8 @@ type authority struct {
 	dir  string
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
+
+	change func(*x509.Certificate) // of what it issues, may be nil
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -50,6 +52,9 @@ func (a *authority) issue(name string, parent *x509.Certificate) (*x509.Certific
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true, IsCA: parent == nil,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if a.change != nil {
+		a.change(c)
 	}
 	if parent == nil {
 		parent, a.key = c, key

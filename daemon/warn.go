@@ -29,9 +29,10 @@ func (c *Config) warnNetwork(ep endpoint.Endpoint, secret bool) string {
 		return ""
 	}
 	plain := ep.Scheme() == "tcp" || ep.Scheme() == "ws"
-	known := secret || ep.Scheme() == noise.Scheme || !plain && c.TLS.CA != ""
+	tokens := len(c.TokenIssuerFiles) > 0
+	known := secret || tokens || ep.Scheme() == noise.Scheme || !plain && c.TLS.CA != ""
 	switch {
-	case c.Allow != nil:
+	case c.Allow != nil && !tokens:
 		return fmt.Sprintf("%s admits nobody: it does not tell which user a client is, and only some users are allowed", ep)
 	case ep.Local() && !known:
 		return fmt.Sprintf("every user of this machine can use the hub at %s: give a secret, or use a unix address", ep)
@@ -56,7 +57,7 @@ func (c *Config) warnMode(ep endpoint.Endpoint) string {
 	if !ok {
 		mode = c.Mode
 	}
-	if mode&0o007 == 0 || c.Allow != nil {
+	if mode&0o007 == 0 || c.Allow != nil || len(c.TokenIssuerFiles) > 0 {
 		return ""
 	}
 	return fmt.Sprintf("the mode %04o of %s lets every user reach it, and none but yours and root is allowed to connect: narrow the mode, or allow users", mode, ep.Path())
