@@ -27,6 +27,8 @@ type app struct {
 
 	// The global flags.
 	address, secretFile, id string
+	tokenFile               string
+	serverUsers             []string
 	reconnect               bool
 	connected               atomic.Bool // has been, with reconnect
 	passwordFile            string

@@ -135,6 +135,9 @@ func (a *app) bridgeConfig(f *bridgeFlags, hubs []string) (*bridge.Config, error
 	if o.Secret, err = a.secret(log); err != nil {
 		return nil, err
 	}
+	if err = a.introduce(&o, log); err != nil {
+		return nil, err
+	}
 	if o.TLS, err = a.tls.Client(); err != nil {
 		return nil, err
 	}

@@ -37,6 +37,9 @@ func (a *app) dial(ctx context.Context) (*plexus.Client, error) {
 	if o.Secret, err = a.secret(log); err != nil {
 		return nil, err
 	}
+	if err = a.introduce(o, log); err != nil {
+		return nil, err
+	}
 	if o.TLS, err = a.tls.Client(); err != nil {
 		return nil, err
 	}

@@ -58,6 +58,9 @@ func (a *app) hint(e *status.Error) string {
 		if e.Remote && strings.Contains(e.Message, "password") {
 			return "check that --password-file or PLEXUS_PASSWORD is the channel's password"
 		}
+		if strings.Contains(e.Message, "token") {
+			return "" // it says what is the matter
+		}
 		return a.secretHint()
 	case status.Locked:
 		return "give the channel's password with --password-file or PLEXUS_PASSWORD"

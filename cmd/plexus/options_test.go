@@ -30,7 +30,7 @@ const (
 // notFlags are the fields of the configuration that no flag sets, and why.
 var notFlags = map[string]string{
 	"Hub.Bridges":                "made of AllowBridges",
-	"SecretFile":                 "--secret-file is read before, for all verbs",
+	"Secret":                     "$PLEXUS_SECRET, without --secret-file",
 	"Transports":                 "a value of the program",
 	"Log":                        "made of --log-level and --log-format",
 	"Hub.Version":                "the program's own",
@@ -49,7 +49,7 @@ var notFlags = map[string]string{
 // samples are values for the flags that do not take any.
 var samples = map[string]string{
 	"owner-policy": "promote", "validate": "warn", "errors": "raise", "mode": "0640", "output": "json", "log-level": "debug",
-	"log-format": "json", "max-rate-channel": "feeds.>=10", "socket-buffer": "1M",
+	"log-format": "json", "max-rate-channel": "feeds.>=10", "socket-buffer": "1M", "allow-user": "root", "allow-group": "root", "server-user": "root",
 }
 
 // TestOptions: every field of the daemon's configuration, the hub's in it, is set by a flag of

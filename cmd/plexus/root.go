@@ -52,7 +52,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("hub", a.serve(), a.bridge(), a.explore(), a.schema(), a.members(), a.kick(), a.status(), a.stats(), a.deadLetters(), a.stop())
 	add("talk", a.call(), a.stream(), a.provide(), a.send(), a.broadcast(), a.publish(), a.subscribe())
-	add("tools", a.runChild(), a.endpoint(), a.noiseKeys(), a.demo(), a.bench(), a.doctor(), a.version())
+	add("tools", a.runChild(), a.endpoint(), a.token(), a.noiseKeys(), a.demo(), a.bench(), a.doctor(), a.version())
 	root.AddCommand(a.demoRole(), a.benchRole(), a.keeper(), exitCodesTopic())
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
@@ -92,6 +92,8 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 	f.StringVarP(&a.address, "address", "a", "", `where the hub or server is (default: $PLEXUS_ADDRESS, else "plexus")`)
 	f.BoolVar(&a.reconnect, "reconnect", false, "when the connection is lost, make it anew, and with it what was subscribed to and provided")
 	f.StringVar(&a.secretFile, "secret-file", "", "file with the secret shared with the hub (default: $PLEXUS_SECRET is the secret itself)")
+	f.StringVar(&a.tokenFile, "token-file", "", "file with the token that says who you are (default: $PLEXUS_TOKEN is the token itself)")
+	f.StringSliceVar(&a.serverUsers, "server-user", nil, "who may run the hub or server at a unix address, by name or number (default: you and root where others could have put it)")
 	f.StringVar(&a.passwordFile, "password-file", "", "file with the password of the channel (default: $PLEXUS_PASSWORD is the password itself)")
 	f.StringVar(&a.id, "id", "", "the id to be known by (default: one is chosen)")
 	f.DurationVar(&a.timeout, "timeout", 0, "give up after this time, 0 for never (default: 30s for what asks and answers, else never)")

@@ -20,7 +20,7 @@ import (
 //	start NAME READY plexus-args...   start plexus, wait for a line that matches READY (- for none)
 //	line NAME PATTERN                 wait for a line of NAME that matches
 //	endpoint NAME SCHEME VAR          put the address that NAME listens on into $VAR
-//	signal NAME INT|TERM|KILL         send a signal
+//	signal NAME HUP|INT|TERM|KILL     send a signal
 //	ends NAME CODE                    wait for its end with that exit code
 //	fails CODE plexus-args...         run plexus, which must end with that exit code
 func TestScripts(t *testing.T) {
@@ -64,7 +64,7 @@ func named(ts *testscript.TestScript, args []string, n int) *process {
 
 func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	env := []string{"PATH=" + ts.Getenv("PATH"), "TMPDIR=" + ts.Getenv("TMPDIR"), "HOME=" + ts.Getenv("HOME")}
-	for _, name := range []string{"XDG_RUNTIME_DIR", "PLEXUS_ADDRESS", "PLEXUS_SECRET", "PLEXUS_PASSWORD", "GOCOVERDIR", "GORACE"} {
+	for _, name := range []string{"XDG_RUNTIME_DIR", "PLEXUS_ADDRESS", "PLEXUS_SECRET", "PLEXUS_PASSWORD", "PLEXUS_TOKEN", "GOCOVERDIR", "GORACE"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}
@@ -92,7 +92,7 @@ func cmdEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
-	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
+	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
 	ts.Check(named(ts, args, 2).cmd.Process.Signal(signals[args[1]]))
 }
 

@@ -34,6 +34,9 @@ Who may connect. At a unix address the kernel says which user a client is: you a
 may, unless --allow-uid, --allow-gid, --allow-self or --allow-root say who instead. A tcp
 address knows no users: give a secret, which each side proves to the other without
 sending it, and across machines use tls. Without them a warning says who could come.
+With --token-issuer who has a token may connect, too, and do what it says: see "plexus
+token". SIGHUP has the files of secrets, issuers and revoked tokens read again; those of
+TLS are read again when they change.
 
 Channels come into being with their first member, the owner. When the owner leaves, the
 channel ends for all (terminate), or the earliest other member owns it (promote).
@@ -56,6 +59,7 @@ type serveFlags struct {
 	cfg                  daemon.Config
 	mode, ownerPolicy    string
 	uids, gids           []int
+	users, groups        []string
 	passwords            []string
 	channelRates         []string
 	sids                 []string
@@ -101,9 +105,14 @@ func (s *serveFlags) addListen(f *pflag.FlagSet) {
 	f.StringArrayVarP(&s.cfg.Listen, "listen", "l", nil, "address to listen at, may be repeated (default: --address)")
 	f.IntSliceVar(&s.uids, "allow-uid", nil, "users who may connect at unix addresses, by number")
 	f.IntSliceVar(&s.gids, "allow-gid", nil, "groups whose users may connect at unix addresses, by number")
+	f.StringSliceVar(&s.users, "allow-user", nil, "users who may connect at unix addresses, by name")
+	f.StringSliceVar(&s.groups, "allow-group", nil, "groups whose users may connect at unix addresses, by name; a user's main group counts")
 	f.StringSliceVar(&s.sids, "allow-sid", nil, "users who may connect on Windows, by security identifier")
 	f.BoolVar(&s.allowSelf, "allow-self", false, "with --allow-uid …: the hub's own user may connect, too")
 	f.BoolVar(&s.allowRoot, "allow-root", false, "with --allow-uid …: root may connect, too")
+	f.StringVar(&s.cfg.PreviousSecretFile, "previous-secret-file", "", "file with a secret that is still taken while clients get the one of --secret-file")
+	f.StringArrayVar(&s.cfg.TokenIssuerFiles, "token-issuer", nil, "file with public keys of those whose tokens are taken, may be repeated; clients need a token then, unless their user may connect")
+	f.StringVar(&s.cfg.RevokedFile, "revoked", "", `file that lists tokens which are taken no more, see "plexus token revoke"`)
 	f.StringVar(&s.mode, "mode", "", "permission of socket paths, octal (default: 0600)")
 	f.StringVar(&s.cfg.Noise.Admit, "noise-admit-file", "", "file with the public keys that noise+tcp addresses take, one a line; it is read anew when it changes")
 	f.StringSliceVar(&s.cfg.Noise.Previous, "noise-previous-file", nil, "files with shared keys that noise+tcp addresses still take, at most four")
@@ -196,11 +205,17 @@ func (a *app) daemonConfig(s *serveFlags, log *slog.Logger) (*daemon.Config, err
 		}
 		c.Mode = fs.FileMode(mode)
 	}
+	if err := s.lookUp(); err != nil {
+		return nil, err
+	}
 	if len(s.uids)+len(s.gids)+len(s.sids) > 0 || s.allowSelf || s.allowRoot {
 		c.Allow = &auth.Allow{UIDs: s.uids, GIDs: s.gids, SIDs: s.sids, Same: s.allowSelf, Root: s.allowRoot}
 	}
 	if err := a.presets(&c, s.passwords); err != nil {
 		return nil, err
+	}
+	if c.SecretFile = a.secretFile; c.SecretFile != "" {
+		return &c, nil // the daemon reads it, and reads it again when it is told to
 	}
 	var err error
 	if c.Hub.ChannelRates, err = parseRates(s.channelRates); err != nil {
@@ -230,6 +245,7 @@ type endLine struct {
 func (a *app) runDaemon(ctx context.Context, d *daemon.Daemon) error {
 	over := make(chan error, 1)
 	go func() { over <- d.Run(ctx) }()
+	defer reloadOnHangup(ctx, d)()
 	select {
 	case err := <-over:
 		return err
