@@ -176,7 +176,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return status.Convert(ctx.Err())
-		case hopeless(err):
+		case hopeless(err) && !(linked && errors.Is(err, status.Unauthenticated)): // a secret may have been replaced
 			b.cfg.Log.Error("bridge ends", "error", err)
 			return err
 		}

@@ -63,9 +63,9 @@ func (d *Daemon) bridges(ctx context.Context) (wait func(), err error) {
 		own = all[0]
 	}
 	for _, address := range d.cfg.Bridges {
-		o := plexus.DialOptions{Secret: d.known, TLS: conf, Transports: d.cfg.Transports, More: noisy, Log: d.log}
+		o := plexus.DialOptions{TLS: conf, Transports: d.cfg.Transports, More: noisy, Log: d.log}
 		b, err := bridge.New(bridge.Config{
-			A: bridge.Side{Dial: bridge.To(own, o), Channels: d.cfg.BridgeChannels}, B: bridge.Side{Dial: bridge.To(address, o), Channels: d.cfg.BridgeChannels},
+			A: bridge.Side{Dial: d.to(own, o), Channels: d.cfg.BridgeChannels}, B: bridge.Side{Dial: d.to(address, o), Channels: d.cfg.BridgeChannels},
 			Passwords: d.passwords, Log: d.log.With("bridge", address),
 		})
 		if err != nil {
@@ -74,4 +74,13 @@ func (d *Daemon) bridges(ctx context.Context) (wait func(), err error) {
 		wg.Go(func() { _ = b.Run(ctx) }) // it tells the log why it ends
 	}
 	return wg.Wait, nil
+}
+
+// to is bridge.To with the secret of the moment.
+func (d *Daemon) to(address string, o plexus.DialOptions) func(context.Context, plexus.DialOptions) (*plexus.Client, error) {
+	return func(ctx context.Context, side plexus.DialOptions) (*plexus.Client, error) {
+		present := o
+		present.Secret = *d.known.Load()
+		return bridge.To(address, present)(ctx, side)
+	}
 }

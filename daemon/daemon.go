@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plexus-ipc/plexus"
@@ -25,15 +26,13 @@ import (
 type Daemon struct {
 	cfg       Config
 	secret    bool
-	known     []byte            // the secret
-	passwords map[string]string // of channels
+	known     atomic.Pointer[[]byte] // the present secret
+	passwords map[string]string      // of channels
 	log       *slog.Logger
 	hub       *hub.Hub
 	srv       *plexus.Server
 	letters   *bolt.Store // nil if none are kept
-
-	reloading sync.Mutex // one at a time
-	reloaders []reloader // as New has made them
+	reloads   reloads
 
 	ready chan struct{}   // closed when all addresses are bound
 	stop  chan struct{}   // closed by Stop

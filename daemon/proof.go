@@ -121,7 +121,8 @@ func (d *Daemon) buildProofs() (secret *auth.SharedSecret, tokens *token.Verifie
 	if err != nil {
 		return nil, nil, err
 	}
-	if d.secret, d.known = present != nil, present; present != nil {
+	d.known.Store(&present)
+	if d.secret = present != nil; d.secret {
 		if secret, err = auth.Secret(present, opts); err != nil {
 			return nil, nil, err
 		}
@@ -130,7 +131,7 @@ func (d *Daemon) buildProofs() (secret *auth.SharedSecret, tokens *token.Verifie
 		}
 	}
 	if d.cfg.SecretFile != "" {
-		d.reloaders = append(d.reloaders, reloader{"secret", func(context.Context) error { return d.reloadSecret(secret) }})
+		d.OnReload("secret", func(context.Context) error { return d.reloadSecret(secret) })
 	}
 	if len(d.cfg.TokenIssuerFiles) == 0 {
 		if d.cfg.RevokedFile != "" {
@@ -143,7 +144,7 @@ func (d *Daemon) buildProofs() (secret *auth.SharedSecret, tokens *token.Verifie
 		return nil, nil, err
 	}
 	tokens = token.NewVerifier(trust)
-	d.reloaders = append(d.reloaders, reloader{"tokens", func(context.Context) error { return d.reloadTrust(tokens) }})
+	d.OnReload("tokens", func(context.Context) error { return d.reloadTrust(tokens) })
 	return secret, tokens, nil
 }
 
@@ -158,6 +159,7 @@ func (d *Daemon) reloadSecret(s *auth.SharedSecret) error {
 	if err != nil {
 		return err
 	}
+	d.known.Store(&present) // for the bridges that come back
 	ended, err := s.Replace(present, opts)
 	if err != nil {
 		return err

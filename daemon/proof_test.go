@@ -216,3 +216,30 @@ func TestProofConfig(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A bridge that the daemon has itself survives that the secret is replaced on both hubs.
+func TestBridgeSurvivesRotation(t *testing.T) {
+	dir := folder(t)
+	present, previous := filepath.Join(dir, "present"), filepath.Join(dir, "previous")
+	old, next := []byte("old 0123456789abcdef"), []byte("new 0123456789abcdef")
+	write(t, present, string(old), 0o600)
+	write(t, previous, string(old), 0o600)
+	far := start(t, daemon.Config{Listen: []string{unix(t)}, SecretFile: present, PreviousSecretFile: previous, AllowBridges: []string{"*"}})
+	near := start(t, daemon.Config{Listen: []string{unix(t)}, SecretFile: present, PreviousSecretFile: previous, Bridges: far.Endpoints()})
+	linked := func() bool { return strings.Count(near.log.String(), "bridge is linked") > strings.Count(near.log.String(), "bridge is not linked") }
+	await(t, linked)
+	write(t, present, string(next), 0o600)
+	for _, r := range []*running{far, near} {
+		must(t, r.Reload(t.Context()))
+	}
+	write(t, previous, string(next), 0o600)
+	must(t, far.Reload(t.Context()))
+	await(t, func() bool { return strings.Contains(near.log.String(), "bridge is not linked") })
+	must(t, near.Reload(t.Context()))
+	await(t, func() bool { return linked() && strings.Count(near.log.String(), "bridge is linked") > 1 })
+	if strings.Contains(near.log.String(), "bridge ends") {
+		t.Fatal(near.log.String())
+	}
+	c := dial(t, near.Endpoints()[0], &plexus.DialOptions{Secret: next})
+	must(t, c.Operate(t.Context(), operation.Status, operation.Empty{}, nil))
+}

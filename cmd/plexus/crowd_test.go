@@ -145,4 +145,3 @@ func (c *crowdOf) leave() crowdReport {
 	}
 	return c.report
 }
-

@@ -3,13 +3,9 @@
 package main
 
 import (
-	"context"
 	"log/slog"
-	"os"
-	"os/signal"
 	"os/user"
 	"strconv"
-	"syscall"
 
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/auth"
@@ -101,27 +97,4 @@ func (s *serveFlags) lookUp() error {
 		s.gids = append(s.gids, gid)
 	}
 	return nil
-}
-
-// reloadOnHangup has d reload when SIGHUP comes, until the returned function is called. The
-// log tells what became of it.
-func reloadOnHangup(ctx context.Context, d *daemon.Daemon) (stop func()) {
-	hangups, over, done := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-hangups:
-				_ = d.Reload(ctx)
-			case <-over:
-				return
-			}
-		}
-	}()
-	return func() {
-		signal.Stop(hangups)
-		close(over)
-		<-done
-	}
 }
