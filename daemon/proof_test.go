@@ -226,7 +226,9 @@ func TestBridgeSurvivesRotation(t *testing.T) {
 	write(t, previous, string(old), 0o600)
 	far := start(t, daemon.Config{Listen: []string{unix(t)}, SecretFile: present, PreviousSecretFile: previous, AllowBridges: []string{"*"}})
 	near := start(t, daemon.Config{Listen: []string{unix(t)}, SecretFile: present, PreviousSecretFile: previous, Bridges: far.Endpoints()})
-	linked := func() bool { return strings.Count(near.log.String(), "bridge is linked") > strings.Count(near.log.String(), "bridge is not linked") }
+	linked := func() bool {
+		return strings.Count(near.log.String(), "bridge is linked") > strings.Count(near.log.String(), "bridge is not linked")
+	}
 	await(t, linked)
 	write(t, present, string(next), 0o600)
 	for _, r := range []*running{far, near} {
