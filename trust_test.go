@@ -4,6 +4,7 @@ package plexus_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"strings"
@@ -152,6 +153,48 @@ func TestTokens(t *testing.T) {
 	// A client with a token insists on a hub that judges it: else it would not be bounded.
 	plain := serve(t, path(t), plexus.ListenOptions{})
 	refused(t, plain.Endpoints()[0], plexus.DialOptions{Token: alice}, status.Unauthenticated, "this client has: a token")
+}
+
+// What a token does not allow is refused by a direct server, too: calls, streams, events,
+// publications and subscriptions.
+func TestTokensBoundDirectUse(t *testing.T) {
+	g := newIssuing(t)
+	srv, err := plexus.Listen(path(t), &plexus.ListenOptions{Tokens: g.verifier})
+	must(t, err)
+	defer srv.Close()
+	echo := func(_ context.Context, in int) (int, error) { return in, nil }
+	for _, name := range []string{"add.int", "sub.int"} {
+		_, err = plexus.Handle(srv, name, echo)
+		must(t, err)
+	}
+	_, err = plexus.Declare(srv, "news.a", plexus.WithShared())
+	must(t, err)
+	rights := []auth.Right{{Verbs: []auth.Verb{"call"}, Name: "add.*"}, {Verbs: []auth.Verb{"subscribe"}, Name: "news.a"}, {Verbs: []auth.Verb{"*"}, Channel: "elsewhere"}}
+	c, err := plexus.Dial(t.Context(), srv.Endpoints()[0], &plexus.DialOptions{Token: token.Hold(g.token("alice", token.Terms{Rights: rights}))})
+	must(t, err)
+	defer c.Close()
+	if n, err := plexus.Call[int](t.Context(), c, "add.int", 7); n != 7 || err != nil {
+		t.Fatal(n, err)
+	}
+	sub, err := plexus.Subscribe[int](t.Context(), c, "news.a")
+	must(t, err)
+	must(t, sub.Close())
+	denied := func(what string, err error) {
+		t.Helper()
+		if status.CodeOf(err) != status.PermissionDenied || !strings.Contains(err.Error(), "token:alice") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err = plexus.Call[int](t.Context(), c, "sub.int", 7)
+	denied("call", err)
+	_, err = plexus.Call[int](t.Context(), c, "no.such", 7)
+	denied("call of a method that does not exist", err)
+	for _, err := range plexus.Stream[int](t.Context(), c, "sub.int", 7) {
+		denied("stream", err)
+	}
+	_, err = plexus.Subscribe[int](t.Context(), c, "news.*")
+	denied("subscribe", err)
+	denied("publish", plexus.Publish(t.Context(), c, "news.a", 1))
 }
 
 // A session ends with its token: when it expires, and when it is revoked. A client that

@@ -64,6 +64,10 @@ func (t *Table) subscribe(c *session.Call) {
 		c.Fail(err)
 		return
 	}
+	if err := maySubscribe(c.Session().Peer().Identity, req.Channel, req.Pattern); err != nil {
+		c.Fail(err)
+		return
+	}
 	x, err := c.Stream()
 	if err != nil {
 		c.Fail(err)

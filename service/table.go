@@ -147,6 +147,9 @@ func (t *Table) Bind(s *session.Session, b session.Bind) (session.Target, error)
 	if b.Target != "" && b.Target != s.ID() {
 		return nil, status.Errorf(status.NotFound, "%q is not here: this is %q", b.Target, s.ID())
 	}
+	if err := mayBind(s, &b); err != nil {
+		return nil, err
+	}
 	switch b.Class {
 	case session.ClassMethod:
 		return t.bindMethod(k)
