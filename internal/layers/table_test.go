@@ -96,7 +96,7 @@ var hubNever = []string{"transport", "client", "server", "codec"}
 var pureStd = []string{"net", "net/http", "os", "os/exec", "os/signal", "syscall"}
 
 // suites are the packages made for tests: only tests and other suites import them, tests of any layer.
-var suites = []string{"transport/transporttest", "codec/codectest", "hub/hubtest", "internal/leak"}
+var suites = []string{"transport/transporttest", "codec/codectest", "hub/hubtest", "internal/leak", "internal/cable"}
 
 // onlySpeaker is the one room that may know both wire and transport: only session puts wire bytes on a Conn.
 const onlySpeaker = "session"
