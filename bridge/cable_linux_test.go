@@ -58,6 +58,91 @@ func newTown(t *testing.T, id string, h *cable.Host, every time.Duration) func(f
 	}
 }
 
+// crossing is a method and a topic that are used across a bridge.
+type crossing struct {
+	t        *testing.T
+	alice    *plexus.Client // calls and publishes in the west
+	sub      *plexus.Subscription[int]
+	n        int   // of the last call and publication
+	answered []int // calls
+
+	mu   sync.Mutex
+	done map[int]int // how often the handler in the east has done each
+}
+
+func newCrossing(t *testing.T, alice, bob *plexus.Client) *crossing {
+	t.Helper()
+	x := &crossing{t: t, alice: alice, done: make(map[int]int)}
+	_, err := plexus.Handle(bob.Channel("all"), "note", func(_ context.Context, n int) (int, error) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.done[n]++
+		return n, nil
+	})
+	must(t, err)
+	_, err = plexus.Declare(alice.Channel("all"), "news")
+	must(t, err)
+	hasMethod(t, alice, "all", "note")
+	hasTopic(t, bob, "all", "news")
+	x.sub, err = plexus.Subscribe[int](t.Context(), bob.Channel("all"), "news")
+	must(t, err)
+	t.Cleanup(func() { x.sub.Close() })
+	eventually(t, "the subscription is known in the west", func() bool {
+		must(t, plexus.Publish(t.Context(), alice.Channel("all"), "news", 0))
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		_, err := x.sub.Next(ctx)
+		return err == nil
+	})
+	return x
+}
+
+// call publishes and calls once.
+func (x *crossing) call() error {
+	x.n++
+	must(x.t, plexus.Publish(x.t.Context(), x.alice.Channel("all"), "news", x.n))
+	ctx, cancel := context.WithTimeout(x.t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := plexus.Call[int](ctx, x.alice.Channel("all"), "note", x.n)
+	if err == nil {
+		x.answered = append(x.answered, x.n)
+	}
+	return err
+}
+
+// check compares what was asked with what was done.
+func (x *crossing) check() {
+	x.t.Helper()
+	x.mu.Lock()
+	for _, k := range x.answered {
+		if x.done[k] != 1 {
+			x.t.Errorf("call %d was answered, and done %d times", k, x.done[k])
+		}
+	}
+	for k, times := range x.done {
+		if times > 1 {
+			x.t.Errorf("call %d was done %d times", k, times)
+		}
+	}
+	x.mu.Unlock()
+	got := 0
+	for before := 0; before < x.n; {
+		ctx, cancel := context.WithTimeout(x.t.Context(), 20*time.Second)
+		p, err := x.sub.Next(ctx)
+		cancel()
+		must(x.t, err)
+		if p.Value == 0 {
+			continue
+		}
+		if p.Value <= before {
+			x.t.Fatalf("%d after %d", p.Value, before)
+		}
+		before = p.Value
+		got++
+	}
+	x.t.Logf("%d of %d publications came, %d calls were answered", got, x.n, len(x.answered))
+}
+
 // A bridge over a cable that is cut finds out within two heartbeats, tells who waits, and goes
 // on when the cable is mended: what was answered was done, once, and what was published comes
 // in order and never twice.
@@ -72,96 +157,31 @@ func TestCableIsCut(t *testing.T) {
 		t.Cleanup(func() { m.Close() })
 		return m
 	}
-	alice, bob := member("alice", west(c.A)), member("bob", east(c.B))
-
-	var mu sync.Mutex
-	done := make(map[int]int)
-	_, err := plexus.Handle(bob.Channel("all"), "note", func(_ context.Context, n int) (int, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		done[n]++
-		return n, nil
-	})
-	must(t, err)
-	_, err = plexus.Declare(alice.Channel("all"), "news")
-	must(t, err)
-	hasMethod(t, alice, "all", "note")
-	hasTopic(t, bob, "all", "news")
-	sub, err := plexus.Subscribe[int](t.Context(), bob.Channel("all"), "news")
-	must(t, err)
-	defer sub.Close()
-	eventually(t, "the subscription is known in the west", func() bool {
-		must(t, plexus.Publish(t.Context(), alice.Channel("all"), "news", -1))
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		defer cancel()
-		_, err := sub.Next(ctx)
-		return err == nil
-	})
-
-	var answered []int
-	n := 0
-	call := func() error {
-		n++
-		must(t, plexus.Publish(t.Context(), alice.Channel("all"), "news", n))
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		_, err := plexus.Call[int](ctx, alice.Channel("all"), "note", n)
-		if err == nil {
-			answered = append(answered, n)
-		}
-		return err
-	}
+	x := newCrossing(t, member("alice", west(c.A)), member("bob", east(c.B)))
 	for range 100 {
-		must(t, call())
+		must(t, x.call())
 	}
 	links := span.Stats().Links
 	c.Cut()
 	began := time.Now()
-	err = call()
+	err := x.call()
 	if status.CodeOf(err) != status.PeerGone {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > 2*every+2*time.Second {
-		t.Errorf("told after %v", took)
-	} else {
-		t.Logf("told after %v: %v", took.Round(time.Millisecond), err)
+	took := time.Since(began)
+	t.Logf("told after %v: %v", took.Round(time.Millisecond), err)
+	if took > 2*every+2*time.Second {
+		t.Error("told late")
 	}
 	c.Mend()
 	mended := time.Now()
-	eventually(t, "calls pass again", func() bool { return call() == nil })
+	eventually(t, "calls pass again", func() bool { return x.call() == nil })
 	t.Logf("calls pass again after %v", time.Since(mended).Round(time.Millisecond))
 	for range 100 {
-		must(t, call())
+		must(t, x.call())
 	}
 	if got := span.Stats().Links; got <= links {
 		t.Errorf("%d links", got)
 	}
-	mu.Lock()
-	for _, k := range answered {
-		if done[k] != 1 {
-			t.Errorf("call %d was answered, and done %d times", k, done[k])
-		}
-	}
-	for k, times := range done {
-		if times > 1 {
-			t.Errorf("call %d was done %d times", k, times)
-		}
-	}
-	mu.Unlock()
-	got := 0
-	for before := 0; before < n; {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		p, err := sub.Next(ctx)
-		cancel()
-		must(t, err)
-		if p.Value == -1 {
-			continue
-		}
-		if p.Value <= before {
-			t.Fatalf("%d after %d", p.Value, before)
-		}
-		before = p.Value
-		got++
-	}
-	t.Logf("%d of %d publications came", got, n)
+	x.check()
 }

@@ -54,9 +54,6 @@ func within(t *testing.T, s *session.Session, limit time.Duration) time.Duration
 	return time.Since(began)
 }
 
-// slack is what a busy machine may add to a limit in a test.
-const slack = 2 * time.Second
-
 // When all packets are lost, both sides find out within two heartbeats, and calls that wait
 // fail then.
 func TestHalfOpen(t *testing.T) {

@@ -27,7 +27,19 @@ import (
 	"github.com/plexus-ipc/plexus/wire"
 )
 
-func TestMain(m *testing.M) { leak.Main(m) }
+// childEnv makes the test binary one of two processes that talk: "listen" or "dial", the
+// address, its heartbeat and its grace.
+const childEnv = "PLEXUS_SESSION_CHILD"
+
+func TestMain(m *testing.M) {
+	if args := os.Getenv(childEnv); args != "" {
+		os.Exit(child(args))
+	}
+	leak.Main(m)
+}
+
+// slack is what a busy machine may add to a limit in a test.
+const slack = 2 * time.Second
 
 // target serves a route with functions.
 type target struct {
