@@ -26,7 +26,7 @@ type callContext struct {
 	route    *inRoute
 	header   wire.Header
 	ext      []byte
-	deadline int64 // nanoseconds since 1970, 0 for none
+	deadline time.Duration // after the session began, by the monotonic clock; 0 for none
 
 	over atomic.Uint32          // why it has ended, 0 if it has not
 	more atomic.Pointer[ending] // made, under mu, when somebody asks for Done
@@ -93,7 +93,7 @@ func (c *Call) makeContext() *callContext {
 		x.ext = append([]byte(nil), c.Ext...)
 	}
 	if c.Deadline != 0 {
-		x.deadline = time.Now().Add(c.Remaining()).UnixNano()
+		x.deadline = time.Since(c.s.began) + c.Remaining()
 	}
 	c.ctx.Store(x) // before reason is looked at: Cancelled does it the other way round
 	return x
@@ -113,7 +113,7 @@ func (x *callContext) Deadline() (time.Time, bool) {
 	if x.deadline == 0 {
 		return time.Time{}, false
 	}
-	return time.Unix(0, x.deadline), true
+	return x.s.began.Add(x.deadline), true
 }
 
 // Done implements context.Context.

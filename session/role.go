@@ -55,7 +55,7 @@ type role struct {
 	// by whoever calls alone; a race between two callers does no harm but is avoided
 	// by the atomics
 	streak  atomic.Int32
-	lastEnd atomic.Int64
+	lastEnd atomic.Int64 // after the session's begin
 
 	// seen by the Keeper at its last tick; owned by it
 	seenClaims uint32
@@ -275,8 +275,8 @@ func (s *Session) noteLone(began time.Time) {
 	if s.interrupt == nil || s.ready == nil {
 		return
 	}
-	end := s.role.lastEnd.Swap(time.Now().UnixNano())
-	if began.UnixNano()-end > int64(quick) {
+	end := time.Duration(s.role.lastEnd.Swap(int64(time.Since(s.began))))
+	if began.Sub(s.began)-end > quick {
 		s.role.streak.Store(0)
 		return
 	}

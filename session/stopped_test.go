@@ -97,7 +97,12 @@ type process struct {
 
 func spawn(t *testing.T, args ...any) *process {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	return spawnBy(t, exec.Command(os.Args[0]), args...)
+}
+
+// spawnBy is spawn by a command that runs the test binary.
+func spawnBy(t *testing.T, cmd *exec.Cmd, args ...any) *process {
+	t.Helper()
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", childEnv+"="+strings.TrimSpace(fmt.Sprintln(args...)))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

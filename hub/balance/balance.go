@@ -39,8 +39,8 @@ type Seat[P any] struct {
 	last     uint64 // the group's tick at the last pick
 	gone     bool
 
-	latency float64 // moving average, in nanoseconds
-	seen    int64   // when it was brought up to date, in nanoseconds since 1970
+	latency float64   // moving average, in nanoseconds
+	seen    time.Time // when it was brought up to date
 }
 
 // Who returns the provider that the seat was added with.

@@ -65,7 +65,7 @@ func (g *Group[P, W]) better(now time.Time) *Seat[P] {
 		return a
 	}
 	b := g.freeFrom((i + 1 + g.pick(n-1)) % n)
-	if at := now.UnixNano(); b.cost(at) < a.cost(at) {
+	if b.cost(now) < a.cost(now) {
 		return b
 	}
 	return a
@@ -89,13 +89,13 @@ func (g *Group[P, W]) pick(n int) int {
 
 // cost returns how long a call would take here, about: what the last ones took, behind those
 // in flight. What was slow and has had nothing to do for a while is worth another try.
-func (s *Seat[P]) cost(now int64) float64 {
+func (s *Seat[P]) cost(now time.Time) float64 {
 	known := s.latency
 	if known == 0 && s.active > 0 {
 		return unmeasured * float64(s.active) // one call shows what it can do
 	}
 	if s.active == 0 {
-		known *= fading(now - s.seen)
+		known *= fading(now.Sub(s.seen))
 	}
 	return known * float64(s.active+1)
 }
@@ -106,18 +106,17 @@ func (s *Seat[P]) observe(took time.Duration, failed bool, now time.Time) {
 	if failed {
 		x = min(max(x, 2*s.latency, float64(time.Millisecond)), float64(slowest))
 	}
-	at := now.UnixNano()
 	if s.latency == 0 {
-		s.latency, s.seen = x, at
+		s.latency, s.seen = x, now
 		return
 	}
 	// At least a tenth: of many calls in little time the average is one of the last ten or so.
-	w := min(fading(at-s.seen), 0.9)
-	s.latency, s.seen = s.latency*w+x*(1-w), at
+	w := min(fading(now.Sub(s.seen)), 0.9)
+	s.latency, s.seen = s.latency*w+x*(1-w), now
 }
 
-// fading returns how much of what was known remains after some nanoseconds.
-func fading(ns int64) float64 { return math.Exp(-float64(max(ns, 0)) / float64(memory)) }
+// fading returns how much of what was known remains after a while.
+func fading(while time.Duration) float64 { return math.Exp(-float64(max(while, 0)) / float64(memory)) }
 
 // home returns the seat of a key: the one whose hash with the key is highest. When a seat
 // comes, only keys that it wins move; when one goes, only its keys do.
