@@ -319,6 +319,9 @@ func (h *handshake) authenticateClient() error {
 		if err != nil {
 			return err
 		}
+		if a.Mechanism != "" {
+			return status.Errorf(status.Protocol, "the other side dials as well: one of the two has to listen")
+		}
 		if !done {
 			if out, done, err = ex.Step(a.Data); err != nil {
 				return err
