@@ -269,11 +269,18 @@ func (s *Server) Bind(ctx context.Context, address string) error {
 	if err != nil {
 		return listenError(err)
 	}
+	s.Take(l)
+	return nil
+}
+
+// Take serves a listener that was made in another way: inherited, see socket.Inherit. The
+// rules of the Server about who may connect hold for it as for others. It belongs to the
+// Server from now on.
+func (s *Server) Take(l transport.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ends = append(s.ends, l.Endpoint())
 	s.wg.Go(func() { _ = s.Server.Serve(l) }) // fails only if the server was closed meanwhile
-	return nil
 }
 
 // Endpoints lists the addresses as they really are: a port 0 is resolved.

@@ -31,6 +31,12 @@ const (
 type Config struct {
 	// Listen are the addresses, of any transports, at least one; nil is DefaultAddress.
 	Listen []string
+	// Inherited are sockets that listen already, see InheritedSockets. With them nil Listen is
+	// no further address.
+	Inherited []Inherited
+	// Notify, if not nil, tells a service manager that the daemon is ready, that it is alive and
+	// that it ends. It is the Daemon's from New on, and closed at the end of Run.
+	Notify *Notifier
 	// Hub describes the hub: its id, the limits, the owner policy. AllowStop lets members
 	// stop the daemon; OnStop, Endpoints and Log are set by New.
 	Hub hub.Config
@@ -115,7 +121,7 @@ type Config struct {
 
 // withDefaults returns a copy with every zero field set that is not another package's.
 func (c Config) withDefaults() Config {
-	if len(c.Listen) == 0 {
+	if len(c.Listen) == 0 && len(c.Inherited) == 0 {
 		c.Listen = []string{DefaultAddress}
 	}
 	if c.MaxSessions <= 0 {

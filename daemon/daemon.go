@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,7 @@ type Daemon struct {
 	known     atomic.Pointer[[]byte] // the present secret
 	passwords map[string]string      // of channels
 	log       *slog.Logger
+	opts      transport.Options // of listeners
 	hub       *hub.Hub
 	srv       *plexus.Server
 	letters   *bolt.Store // nil if none are kept
@@ -112,10 +114,11 @@ func (d *Daemon) build() (err error) {
 		_ = d.hub.Close() // nobody has come yet
 		return err
 	}
+	d.opts = transport.Options{Mode: d.cfg.Mode, Group: d.cfg.Group, SendBuffer: d.cfg.SocketBuffer, RecvBuffer: d.cfg.SocketBuffer, TLS: conf}
 	d.srv, err = plexus.NewServer(&plexus.ListenOptions{
 		ID: d.hub.ID(), Hub: d.hub, SharedSecret: secret, Tokens: tokens, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports, More: noisy,
 		MaxSessions: d.cfg.MaxSessions, MaxHandshakes: d.cfg.MaxHandshakes, MaxSessionRate: d.cfg.MaxSessionRate, Session: d.cfg.session(), Log: d.log,
-		Transport: transport.Options{Mode: d.cfg.Mode, Group: d.cfg.Group, SendBuffer: d.cfg.SocketBuffer, RecvBuffer: d.cfg.SocketBuffer},
+		Transport: d.opts,
 	})
 	return err
 }
@@ -144,6 +147,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return status.Errorf(status.FailedPrecondition, "the daemon has been run already: make a new one")
 	}
 	defer d.closeLetters() // after the hub
+	defer d.cfg.Notify.Close()
 	if err := d.bind(ctx); err != nil {
 		return errors.Join(err, d.hub.Close(), d.srv.Close())
 	}
@@ -155,8 +159,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	d.log.Info("hub is ready", "hub", d.hub.ID(), "endpoints", d.Endpoints())
 	close(d.ready)
+	d.notify("READY=1", d.state())
+	var watch sync.WaitGroup
+	watch.Go(func() { d.watch(linked) })
 	reason, drain := d.wait(ctx)
+	d.notify("STOPPING=1", "STATUS=ending: "+reason, "EXTEND_TIMEOUT_USEC="+strconv.FormatInt((drain+5*time.Second).Microseconds(), 10))
 	unlink()
+	watch.Wait()
 	wait()
 	d.end(reason, drain)
 	return nil
@@ -164,6 +173,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 // bind binds the addresses and says what is risky about them.
 func (d *Daemon) bind(ctx context.Context) error {
+	if err := d.inherit(ctx); err != nil {
+		return err
+	}
 	for _, address := range d.cfg.Listen {
 		if err := d.srv.Bind(ctx, address); err != nil {
 			return err

@@ -44,6 +44,8 @@ var notFlags = map[string]string{
 	"Hub.Schemas.Policy":         "made of --validate",
 	"Hub.Schemas.Validator":      "made of --validate",
 	"Allow.CheckServer":          "for clients",
+	"Inherited":                  "a service manager's",
+	"Notify":                     "a service manager's",
 }
 
 // samples are values for the flags that do not take any.

@@ -49,6 +49,9 @@ With --validate warn or reject the hub judges every message of a method or topic
 announces a schema; values of up to 1 MiB can be judged. Without it no payload is looked
 into, and checking is the providers' business.
 
+Under systemd it serves the sockets that are handed over (instead of --address; besides
+--listen), tells when it is ready and when it ends, and feeds the watchdog.
+
 "listening on …" on stdout, a line per address, says that clients can come. SIGTERM and
 SIGINT end the hub: calls that are under way have --drain-timeout to end, and what was
 cut is told; a second signal ends it at once. A hub that was killed leaves nothing that
@@ -195,7 +198,10 @@ func (a *app) daemonConfig(s *serveFlags, log *slog.Logger) (*daemon.Config, err
 	c.Noise.Shared, c.Noise.Private, c.Noise.Server = a.noise.Shared, a.noise.Private, a.noise.Server
 	c.SocketBuffer = a.socketBytes
 	c.Hub.OwnerPolicy, c.Hub.ErrorPolicy = hub.OwnerPolicy(s.ownerPolicy), hub.ErrorPolicy(s.errors)
-	if len(c.Listen) == 0 {
+	if err := a.underManager(&c); err != nil {
+		return nil, err
+	}
+	if len(c.Listen) == 0 && len(c.Inherited) == 0 {
 		c.Listen = []string{a.address}
 	}
 	if s.mode != "" {

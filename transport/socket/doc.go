@@ -61,4 +61,6 @@
 // by the next send, which fails with ECONNREFUSED, and not by a pending receive: use a
 // heartbeat. Requests that nobody accepts yet are limited by net.unix.max_dgram_qlen;
 // Dial then tries again as it does with a full backlog.
+//
+// package size: five kinds of socket on three systems, each with files of its own.
 package socket
