@@ -19,6 +19,7 @@ import (
 	"github.com/plexus-ipc/plexus/hub/deadletter/bolt"
 	"github.com/plexus-ipc/plexus/hub/schema"
 	"github.com/plexus-ipc/plexus/jsonschema/validate"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
 )
@@ -50,11 +51,13 @@ type Daemon struct {
 
 // Report tells how a Daemon ended.
 type Report struct {
-	Reason   string        // why it ended
-	Sessions int           // that were open then
-	Cut      int           // calls that were under way and did not end in time
-	Took     time.Duration // from the reason to the end
-	Aborted  bool          // the end was cut short
+	Reason   string // why it ended
+	Sessions int    // that were open then
+	Cut      int    // calls that were under way and did not end in time
+	// Drain says the same, and what was not delivered to whom.
+	Drain   operation.DrainReport
+	Took    time.Duration // from the reason to the end
+	Aborted bool          // the end was cut short
 }
 
 // New checks the configuration, reads the files that it names and returns a Daemon that
@@ -219,13 +222,14 @@ func (d *Daemon) end(reason string, drain time.Duration) {
 		d.log.Warn("a listener did not close well", "error", err.Error())
 	}
 	d.mu.Lock()
-	d.report = Report{Reason: reason, Sessions: sessions, Cut: cut, Took: time.Since(began), Aborted: d.life.Err() != nil}
+	d.report = Report{Reason: reason, Sessions: sessions, Cut: cut, Drain: d.hub.DrainReport(), Took: time.Since(began), Aborted: d.life.Err() != nil}
 	d.mu.Unlock()
 	level := slog.LevelInfo
-	if cut > 0 {
+	lost := d.report.Drain.Undelivered
+	if cut > 0 || lost > 0 {
 		level = slog.LevelWarn
 	}
-	d.log.Log(context.Background(), level, "hub has ended", "reason", reason, "calls_cut", cut, "took", time.Since(began))
+	d.log.Log(context.Background(), level, "hub has ended", "reason", reason, "calls_cut", cut, "undelivered", lost, "took", time.Since(began))
 }
 
 // Stop has Run end, as the end of its context does; drain is how long what is under way

@@ -77,8 +77,8 @@ func (m *Member) closeEmitters() {
 	all := m.emitters
 	m.emitters = nil
 	m.mu.Unlock()
-	for _, e := range all {
-		e.out.Close()
+	for b, e := range all {
+		m.hub.leftovers.add(e.out.Close(), operation.Undelivered{Member: m.id, Channel: b.Channel, Name: b.Name, Event: true})
 	}
 }
 

@@ -3,7 +3,6 @@
 package hub
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -39,6 +38,9 @@ type Hub struct {
 	incarnation string // differs from that of every other hub
 	lanes       routes.Lanes
 
+	leftovers leftovers
+	present   sync.WaitGroup // of members that have not left; waited for once none can come
+
 	mu      sync.RWMutex
 	closing *status.Error
 	access  *guard.Access // nil for none
@@ -49,6 +51,7 @@ type Hub struct {
 	topics  map[place]*topic
 	ways    *routes.Table[*Member]
 	rooms   map[string]*room
+	callers []*stopper      // who have asked for the end, and for what became of it
 	rested  map[place]*toll // of channels and users that have gone, by scope and name
 	feeds   int             // open, of all members
 	gone    carried
@@ -102,63 +105,11 @@ func (h *Hub) ID() string { return h.cfg.ID }
 
 // Close ends all sessions at once. New members are refused from now on.
 func (h *Hub) Close() error {
-	for _, m := range h.shut(&status.Error{Code: status.Unavailable, Message: "the hub was closed"}) {
+	for _, m := range h.shut(&status.Error{Code: status.Unavailable, Message: "the hub was closed"}, false) {
 		m.s.CloseWith(&status.Error{Code: status.PeerGone, Message: "the hub was closed"})
 	}
 	h.slow.Wait()
 	h.dead.close()
 	h.board.Wait()
 	return nil
-}
-
-// Drain refuses new members and new calls, ends all subscriptions and watches, and lets
-// the calls that are under way end; then it closes the sessions. At the end of ctx it
-// closes them at once and returns how many calls were cut, and ctx's error.
-func (h *Hub) Drain(ctx context.Context) (cut int, err error) {
-	all := h.shut(&status.Error{Code: status.Unavailable, Message: "the hub is shutting down"})
-	drain, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	counted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		for _, m := range all {
-			cut += m.s.Stats().Inbound // a call through the hub counts once, at its caller
-		}
-		cancel()
-		close(counted)
-	})
-	var wg sync.WaitGroup
-	for _, m := range all {
-		wg.Go(func() { _, _ = m.s.Drain(drain) }) // how many it cut has been counted
-	}
-	wg.Wait()
-	h.slow.Wait()
-	h.dead.close()
-	h.board.Wait()
-	cancel()
-	if stop() {
-		return 0, nil
-	}
-	<-counted
-	return cut, status.Convert(ctx.Err())
-}
-
-// shut refuses new members, ends all feeds and returns the members there are.
-func (h *Hub) shut(reason *status.Error) []*Member {
-	var after aftermath
-	var all []*Member
-	h.dead.drain()
-	h.mu.Lock()
-	h.closing = reason
-	for _, m := range h.members {
-		if m == nil {
-			continue
-		}
-		all = append(all, m)
-		for f := range m.feeds {
-			h.removeFeedLocked(f, reason, &after)
-		}
-	}
-	h.mu.Unlock()
-	after.run()
-	h.cfg.Log.Info("hub shuts down", "hub", h.cfg.ID, "members", len(all))
-	return all
 }

@@ -32,6 +32,7 @@ type Member struct {
 	// guarded by hub.mu
 	ended      bool
 	feeds      map[*feed]struct{}
+	ending     map[*feed]struct{} // in no table any more, but something still waits; nil mostly
 	publishers map[place]*publisher
 	keys       keyring
 
@@ -69,6 +70,7 @@ func (m *Member) enter() error {
 	}
 	if closing == nil {
 		h.members[m.id] = m
+		h.present.Add(1)
 		m.joinUserLocked(true)
 		h.count.sessions.Add(1)
 	} else {
@@ -105,6 +107,10 @@ func (m *Member) leave(cause error) {
 	for f := range m.feeds {
 		h.removeFeedLocked(f, reason, &after)
 	}
+	for f := range m.ending {
+		after.ended = append(after.ended, ending{f, reason})
+	}
+	m.ending = nil
 	for at, p := range m.publishers {
 		delete(m.publishers, at)
 		if t := h.topics[at]; t != nil {
@@ -119,6 +125,7 @@ func (m *Member) leave(cause error) {
 	m.closeEmitters()
 	m.postSession(operation.EventDisconnect, reason)
 	h.names.Remove(m.number)
+	h.present.Done()
 	h.cfg.Log.Debug("member gone", "hub", h.cfg.ID, "member", m.id, "code", reason.Code.String(), "reason", reason.Message)
 }
 

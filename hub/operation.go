@@ -48,7 +48,7 @@ var operations = map[string]func(*Member, *session.Call){
 	operation.Channels: answer((*Member).channels), operation.Explore: answer((*Member).explore),
 	operation.Unlock: answer((*Member).unlock), operation.Password: answer((*Member).protect),
 	operation.Status: answer(func(m *Member, _ operation.Empty) (operation.HubStatus, error) { return m.hub.Status(), nil }),
-	operation.Stop:   answer((*Member).stopHub), operation.Tell: answer((*Member).tell),
+	operation.Stop:   (*Member).stopHub, operation.Tell: answer((*Member).tell),
 	operation.Stats: answer(func(m *Member, _ operation.Empty) (operation.HubStats, error) { return m.hub.Stats(), nil }),
 	operation.Link:  answer((*Member).linkUp),
 
@@ -215,20 +215,4 @@ func (m *Member) describeLocked(age time.Duration) operation.Member {
 		ID: m.id, Identity: p.Identity.Name, Product: p.Product, Address: p.Address, Metadata: p.Metadata, Age: max(age.Seconds(), 0),
 		Session: m.life(), Path: m.pathLocked(),
 	}
-}
-
-func (m *Member) stopHub(in operation.StopRequest) (out operation.Empty, err error) {
-	h := m.hub
-	if !h.cfg.AllowStop || h.cfg.OnStop == nil {
-		return out, &status.Error{Code: status.PermissionDenied, Message: "this hub does not let members stop it"}
-	}
-	if m.grants.Load() != nil { // who may do only this or that may not do this
-		if err := m.administers(); err != nil {
-			return out, err
-		}
-	}
-	drain := time.Duration(min(max(in.Drain, 0), 24*3600) * float64(time.Second))
-	h.cfg.Log.Info("stop was asked for", "hub", h.cfg.ID, "member", m.id, "drain", drain)
-	h.stop.Do(func() { go h.cfg.OnStop(drain) }) // not waited for: it waits for the hub
-	return out, nil
 }

@@ -48,7 +48,8 @@ func (f *feed) Cancelled(reason *status.Error) { f.m.hub.endFeed(f, reason) }
 
 // end sends the final frame. The feed is in no table any more.
 func (f *feed) end(reason *status.Error) {
-	f.out.Close()
+	left := f.out.Close()
+	f.m.hub.leftovers.add(left, operation.Undelivered{Member: f.m.id, Channel: f.channel, Name: f.pattern})
 	f.losses.flush(f.m.hub)
 	if reason == nil {
 		f.m.s.Answer(f.id, session.Message{Codec: codecJSON, Payload: []byte("{}")})
@@ -63,6 +64,10 @@ func (h *Hub) endFeed(f *feed, reason *status.Error) {
 	var after aftermath
 	h.mu.Lock()
 	h.removeFeedLocked(f, reason, &after)
+	if _, ok := f.m.ending[f]; ok {
+		delete(f.m.ending, f)
+		after.ended = append(after.ended, ending{f, reason})
+	}
 	h.mu.Unlock()
 	after.run()
 }

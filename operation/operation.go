@@ -34,7 +34,7 @@ const (
 	Password  = "password"  // Protection -> Empty: the owner sets, changes or removes it
 	Stats     = "stats"     // Empty -> HubStats
 	Status    = "status"    // Empty -> HubStatus
-	Stop      = "stop"      // StopRequest -> Empty: end the hub; only where it is allowed
+	Stop      = "stop"      // StopRequest -> Stopped: end the hub; only where it is allowed
 )
 
 // Empty is a request or answer without content: {}.
@@ -255,4 +255,7 @@ type HubStatus struct {
 // StopRequest asks the hub to end.
 type StopRequest struct {
 	Drain float64 `json:"drain_seconds,omitempty"` // how long what is under way may take
+	// Report has the answer wait for the end of all other sessions, and tell what was cut. A hub
+	// that does not know it answers at once, without.
+	Report bool `json:"report,omitempty"`
 }

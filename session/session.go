@@ -308,8 +308,7 @@ func ctxError(ctx context.Context) error {
 // Drain lets what is under way end and refuses new calls in both directions, then closes
 // the session. At the end of ctx it closes at once and returns how many calls were cut.
 func (s *Session) Drain(ctx context.Context) (cut int, err error) {
-	s.draining.Store(true)
-	s.control(wire.Header{Kind: wire.KindGoaway}, appendStatus(nil, &status.Error{Code: status.Unavailable, Message: "the other side is shutting down"}))
+	s.GoAway()
 	handOff(ctx)
 	s.role.turn.Load().handOff() // a handler that runs there counts as open from now on
 	for _, idle := range []<-chan struct{}{s.in.whenIdle(), s.calls.whenIdle()} {
@@ -326,6 +325,15 @@ func (s *Session) Drain(ctx context.Context) (cut int, err error) {
 	err = s.Flush(ctx)
 	s.Close()
 	return 0, err
+}
+
+// GoAway tells the peer that the session will end, once: from now on new calls are refused in
+// both directions. Drain does so, too.
+func (s *Session) GoAway() {
+	if s.draining.Swap(true) {
+		return
+	}
+	s.control(wire.Header{Kind: wire.KindGoaway}, appendStatus(nil, &status.Error{Code: status.Unavailable, Message: "the other side is shutting down"}))
 }
 
 // Stats are counts of a session since it began.

@@ -18,6 +18,7 @@ import (
 	"github.com/plexus-ipc/plexus/daemon"
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/hub/schema"
+	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/server"
 	"github.com/plexus-ipc/plexus/session"
 )
@@ -53,8 +54,8 @@ Under systemd it serves the sockets that are handed over (instead of --address; 
 --listen), tells when it is ready and when it ends, and feeds the watchdog.
 
 "listening on …" on stdout, a line per address, says that clients can come. SIGTERM and
-SIGINT end the hub: calls that are under way have --drain-timeout to end, and what was
-cut is told; a second signal ends it at once. A hub that was killed leaves nothing that
+SIGINT end the hub: calls that are under way have --drain-timeout to end, and what waits
+for subscribers to be taken; what was cut or not delivered is told; a second signal ends it at once. A hub that was killed leaves nothing that
 the next start has to be helped with.`
 
 // serveFlags are the flags that do not go straight into the daemon's configuration.
@@ -243,7 +244,7 @@ type readyLine struct {
 type endLine struct {
 	Ended   bool    `json:"ended"`
 	Reason  string  `json:"reason"`
-	Cut     int     `json:"calls_cut"`
+	operation.DrainReport
 	Seconds float64 `json:"seconds"`
 }
 
@@ -270,10 +271,10 @@ func (a *app) runDaemon(ctx context.Context, d *daemon.Daemon) error {
 	}
 	r := d.Report()
 	if a.output == outputJSON {
-		fmt.Fprintln(a.out, mustJSON(endLine{true, r.Reason, r.Cut, r.Took.Seconds()}))
+		fmt.Fprintln(a.out, mustJSON(endLine{true, r.Reason, r.Drain, r.Took.Seconds()}))
 		return nil
 	}
-	fmt.Fprintf(a.out, "ended (%s): %d sessions, %d calls cut, %v\n", r.Reason, r.Sessions, r.Cut, r.Took.Round(time.Millisecond))
+	fmt.Fprintf(a.out, "ended (%s): %d sessions, %s, %v\n", r.Reason, r.Sessions, drained(&r.Drain), r.Took.Round(time.Millisecond))
 	return nil
 }
 

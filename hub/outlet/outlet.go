@@ -88,6 +88,8 @@ type Outlet struct {
 	blocked bool                // until the receiver has credit and room again
 	barred  map[string]struct{} // names whose messages are not for the receiver, nil mostly
 	closed  bool
+	emptied func() // called once nothing waits; nil mostly
+	left    int    // messages dropped at the end, until Close tells of them
 }
 
 // New returns an empty Outlet.
@@ -260,6 +262,7 @@ func (o *Outlet) failedLocked(err error, m session.Message, from *deadletter.Sen
 	o.tally.Drop(deadletter.Closed)
 	o.missedLocked(watch, deadletter.Closed)
 	lose(deadletter.Closed)
+	o.left++
 	o.closeLocked()
 	return Queued
 }
@@ -267,11 +270,13 @@ func (o *Outlet) failedLocked(err error, m session.Message, from *deadletter.Sen
 // Start lets messages go to the receiver, after first, which is sent before all others.
 func (o *Outlet) Start(first session.Message) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	if !o.closed {
 		o.first, o.ready = &first, true
 		o.pumpLocked()
 	}
+	done := o.emptyLocked()
+	o.mu.Unlock()
+	call(done)
 }
 
 // beginLocked sends what comes before all others; false if it has to wait, for room: there is
@@ -292,10 +297,12 @@ func (o *Outlet) beginLocked() bool {
 // returns how many messages were dropped before those sent, if Gapped does not tell.
 func (o *Outlet) Pump() (gap uint64) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.takenLocked()
 	o.pumpLocked()
 	gap, o.told = o.told, 0
+	done := o.emptyLocked()
+	o.mu.Unlock()
+	call(done)
 	return gap
 }
 
@@ -364,15 +371,19 @@ func (o *Outlet) Idle() bool {
 	return !more && *gap == 0
 }
 
-// Close drops what waits and takes no more. Once it has returned nothing is sent.
-func (o *Outlet) Close() {
+// Close drops what waits and takes no more. Once it has returned nothing is sent. It returns
+// how many messages were dropped because the receiver has gone, now or before, at its first call.
+func (o *Outlet) Close() (left int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closeLocked()
+	left, o.left = o.left, 0
+	return left
 }
 
 func (o *Outlet) closeLocked() {
 	o.closed = true
+	o.left += o.queue.Len()
 	o.forsakeLocked()
 	o.closeBlockLocked()
 	for o.queue.Len() > 0 {
