@@ -47,6 +47,9 @@ type Config struct {
 
 	// DeadLetters keeps messages that nobody got. Hub.DeadLetters is made of it if it has a Path.
 	DeadLetters DeadLetters
+	// AccessFile is a file with the access list: who may do what, see guard.ParseAccess. It is
+	// read by New, and anew by Reload. Hub.Access is made of it.
+	AccessFile string
 
 	// Secret, or the content of SecretFile, must be proved by every client.
 	Secret     []byte

@@ -95,6 +95,10 @@ func (d *Daemon) build() (err error) {
 		return err
 	}
 	d.passwords = h.Passwords
+	if h.Access, err = d.accessFile(); err != nil {
+		return err
+	}
+	h.OnReload = d.Reload
 	if h.Bridges == nil {
 		h.Bridges = BridgeRule(d.cfg.bridgeNames())
 	}

@@ -3,6 +3,7 @@
 package hub
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -152,6 +153,11 @@ type Config struct {
 	// OnStop is called on a goroutine of its own, at most once, with the time that what is
 	// under way may take. It is expected to end in Drain or Close.
 	OnStop func(drain time.Duration)
+
+	// OnReload reads anew what can change while the hub runs, by the operation Reload of an
+	// administrator, who is told its error. It runs on a goroutine of the hub, which Close waits
+	// for; calls may overlap. nil: there is nothing to reload.
+	OnReload func(context.Context) error
 
 	// Endpoints tells Status where the hub listens; nil for nowhere.
 	Endpoints func() []string

@@ -50,7 +50,7 @@ var operations = map[string]func(*Member, *session.Call){
 	operation.Status: answer(func(m *Member, _ operation.Empty) (operation.HubStatus, error) { return m.hub.Status(), nil }),
 	operation.Stop:   (*Member).stopHub, operation.Tell: answer((*Member).tell),
 	operation.Stats: answer(func(m *Member, _ operation.Empty) (operation.HubStats, error) { return m.hub.Stats(), nil }),
-	operation.Link:  answer((*Member).linkUp),
+	operation.Link:  answer((*Member).linkUp), operation.Reload: (*Member).reload,
 
 	operation.ListDeadLetters: slowly((*Member).listDeadLetters), operation.ShowDeadLetter: slowly((*Member).showDeadLetter),
 	operation.ReplayDeadLetters: slowly((*Member).replayDeadLetters), operation.PurgeDeadLetters: slowly((*Member).purgeDeadLetters),

@@ -35,6 +35,7 @@ const (
 	Stats     = "stats"     // Empty -> HubStats
 	Status    = "status"    // Empty -> HubStatus
 	Stop      = "stop"      // StopRequest -> Stopped: end the hub; only where it is allowed
+	Reload    = "reload"    // Empty -> Empty: an administrator has the files read anew that can change while it runs
 )
 
 // Empty is a request or answer without content: {}.

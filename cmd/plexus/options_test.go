@@ -46,6 +46,8 @@ var notFlags = map[string]string{
 	"Allow.CheckServer":          "for clients",
 	"Inherited":                  "a service manager's",
 	"Notify":                     "a service manager's",
+	"Hub.OnReload":               "set by the daemon",
+	"Hub.Access":                 "made of AccessFile",
 }
 
 // samples are values for the flags that do not take any.

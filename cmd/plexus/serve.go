@@ -46,6 +46,10 @@ With --password a channel has a password from the start, which is in a file or i
 variable of the environment. Whoever uses the channel gives it with --password-file or
 PLEXUS_PASSWORD; it is never sent, and each side proves to the other that it knows it.
 
+With --access only those may do anything whom the list in that file names; "plexus access"
+checks one and explains what it decides. On SIGHUP it is read anew and in force at once for
+who is connected; one that is wrong is told by a line of the log, and the old one stays.
+
 With --validate warn or reject the hub judges every message of a method or topic that
 announces a schema; values of up to 1 MiB can be judged. Without it no payload is looked
 into, and checking is the providers' business.
@@ -130,6 +134,7 @@ func (s *serveFlags) addHub(f *pflag.FlagSet) {
 	f.StringVar(&s.errors, "errors", string(hub.Broadcast), "what becomes of failures that no caller waits for: ignore (they are counted), broadcast (and published) or raise (and who caused it is cut off)")
 	f.StringSliceVar(&h.Rights.Administrators, "admin", nil, `who else may remove and write to any client, as in "plexus members": uid:1000, cn:ops, secret`)
 	f.StringSliceVar(&h.Rights.Readers, "reader", nil, "who else may read what the hub publishes on the channel $, * for everybody")
+	f.StringVar(&s.cfg.AccessFile, "access", "", `file with the access list: who may do what; read anew on SIGHUP and by "plexus reload" (default: everybody may everything)`)
 	f.StringArrayVar(&s.passwords, "password", nil, "password of a channel: channel=FILE or channel=env:NAME, may be repeated; nobody else can set it")
 	f.StringSliceVar(&s.cfg.AllowBridges, "allow-bridge", nil, `who may be a bridge, by identity: uid:1000, cn:name, secret; "*" for all`)
 	f.StringArrayVar(&s.cfg.Bridges, "bridge", nil, "address of a hub to be linked with, may be repeated (that hub needs --allow-bridge)")
@@ -252,13 +257,13 @@ type endLine struct {
 func (a *app) runDaemon(ctx context.Context, d *daemon.Daemon) error {
 	over := make(chan error, 1)
 	go func() { over <- d.Run(ctx) }()
-	defer reloadOnHangup(ctx, d)()
 	select {
 	case err := <-over:
 		return err
 	case <-d.Ready():
 	}
 	a.announce(d)
+	defer reloadOnHangup(ctx, d)()
 	var err error
 	select {
 	case err = <-over:

@@ -63,6 +63,7 @@ func ParseAccess(text []byte) (*Access, error) {
 type accessFile struct {
 	text []byte
 	dec  *json.Decoder
+	key  int // where the last key stands
 	line int // how many lines end before …
 	seen int // … this offset
 }
@@ -78,7 +79,7 @@ func (f *accessFile) file() (rules []Rule, err error) {
 		return f.list(&rules)
 	})
 	if err == nil && !found {
-		err = f.here(`the list has no "rules"`)
+		err = f.at(f.next(), `the list has no "rules"`)
 	}
 	return rules, err
 }
@@ -90,7 +91,7 @@ func (f *accessFile) list(rules *[]Rule) error {
 	}
 	for f.dec.More() {
 		if len(*rules) == MaxRules {
-			return f.here("there are more than %d rules", MaxRules)
+			return f.at(f.next(), "there are more than %d rules", MaxRules)
 		}
 		r, err := f.rule()
 		if err != nil {
@@ -143,6 +144,7 @@ func (f *accessFile) object(what string, field func(key string) error) error {
 	}
 	seen := make(map[string]bool)
 	for f.dec.More() {
+		f.key = f.next()
 		t, err := f.dec.Token()
 		if err != nil {
 			return f.broken(err)
@@ -215,10 +217,8 @@ func (f *accessFile) broken(err error) error {
 	return f.at(max(int(e.Offset)-1, 0), "%s", e.Error())
 }
 
-// here is an error about what was read last.
-func (f *accessFile) here(format string, args ...any) error {
-	return f.at(max(int(f.dec.InputOffset())-1, 0), format, args...)
-}
+// here is an error about the last key.
+func (f *accessFile) here(format string, args ...any) error { return f.at(f.key, format, args...) }
 
 func (f *accessFile) at(offset int, format string, args ...any) error {
 	line, column := f.place(offset)
