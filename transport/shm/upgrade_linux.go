@@ -381,6 +381,10 @@ func sendCard(raw syscall.RawConn, c card, fd int) error {
 	return err
 }
 
+// mostDescriptors is how many a peer can have open here at a time before that ends the connection.
+// One is ever wanted.
+const mostDescriptors = 16
+
 // readFull reads len(p) bytes and no more, and the descriptors that come with them, which
 // the caller closes, also after an error.
 func readFull(raw syscall.RawConn, p []byte) (fds []int, err error) {
@@ -390,6 +394,8 @@ func readFull(raw syscall.RawConn, p []byte) (fds []int, err error) {
 		switch {
 		case err != nil:
 			return fds, err
+		case len(fds) > mostDescriptors:
+			return fds, fmt.Errorf("%w: it sent more than %d descriptors", ErrPeer, mostDescriptors)
 		case n == 0 && at > 0:
 			return fds, io.ErrUnexpectedEOF
 		case n == 0:

@@ -14,6 +14,9 @@ import (
 	"github.com/plexus-ipc/plexus/transport"
 )
 
+// receiveFlags take a datagram without waiting.
+const receiveFlags = unix.MSG_DONTWAIT
+
 // nameGram binds to a path in the temporary directory, which is the user's own on macOS:
 // datagrams reach only processes of the same user there.
 func nameGram(fd int) (path string, err error) {

@@ -8,6 +8,9 @@ import (
 	"github.com/plexus-ipc/plexus/transport"
 )
 
+// receiveFlags take a datagram without waiting; no child inherits a descriptor that comes along.
+const receiveFlags = unix.MSG_DONTWAIT | unix.MSG_CMSG_CLOEXEC
+
 // nameGram lets the kernel choose an abstract name that is not in use.
 func nameGram(fd int) (path string, err error) {
 	return "", unix.Bind(fd, &unix.SockaddrUnix{})

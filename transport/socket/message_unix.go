@@ -35,7 +35,7 @@ func receive(raw syscall.RawConn) (m message, err error) {
 func receiveNow(fd int) (message, error) {
 	data, oob := make([]byte, packetRoom), make([]byte, 128)
 	for {
-		n, oobn, _, from, err := unix.Recvmsg(fd, data, oob, unix.MSG_DONTWAIT)
+		n, oobn, _, from, err := unix.Recvmsg(fd, data, oob, receiveFlags)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -46,8 +46,25 @@ func receiveNow(fd int) (message, error) {
 		if u, ok := from.(*unix.SockaddrUnix); ok {
 			m.from = u.Name
 		}
+		closeDescriptors(oob[:oobn])
 		m.creds, m.credsErr = parseCredentials(oob[:oobn])
 		return m, nil
+	}
+}
+
+// closeDescriptors closes what somebody has passed along with a datagram: nobody here wants it,
+// and anybody who reaches the socket can send it. There is room for no more than two dozen at a
+// time; the kernel keeps the rest.
+func closeDescriptors(oob []byte) {
+	list, _ := unix.ParseSocketControlMessage(oob) // what it has parsed before an error counts, too
+	for i := range list {
+		fds, err := unix.ParseUnixRights(&list[i])
+		if err != nil {
+			continue // something else
+		}
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
 	}
 }
 
