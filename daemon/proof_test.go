@@ -131,7 +131,7 @@ func await(t *testing.T, f func() bool) {
 	}
 }
 
-func write(t *testing.T, path, text string, mode os.FileMode) {
+func writeMode(t *testing.T, path, text string, mode os.FileMode) {
 	t.Helper()
 	must(t, os.WriteFile(path, []byte(text), mode))
 	must(t, os.Chmod(path, mode))
@@ -145,8 +145,8 @@ func TestIssuerRotation(t *testing.T) {
 	must(t, err)
 	present, err := token.NewIssuer()
 	must(t, err)
-	write(t, file, "# ours\n\n"+old.Public().String()+"\n", 0o644)
-	write(t, list, "{}", 0o644)
+	writeMode(t, file, "# ours\n\n"+old.Public().String()+"\n", 0o644)
+	writeMode(t, list, "{}", 0o644)
 	r := start(t, daemon.Config{Listen: []string{"tcp://127.0.0.1:0"}, TokenIssuerFiles: []string{file}, RevokedFile: list})
 	held := func(i *token.Issuer) *plexus.DialOptions {
 		tok, err := i.Issue("alice", token.Terms{Rights: []auth.Right{{Verbs: []auth.Verb{"*"}}}}, time.Now())
@@ -158,7 +158,7 @@ func TestIssuerRotation(t *testing.T) {
 	if _, err := plexus.Dial(t.Context(), address, held(present)); status.CodeOf(err) != status.Unauthenticated {
 		t.Fatal(err)
 	}
-	write(t, file, old.Public().String()+"\n"+present.Public().String()+"\n", 0o644)
+	writeMode(t, file, old.Public().String()+"\n"+present.Public().String()+"\n", 0o644)
 	must(t, r.Reload(t.Context()))
 	b := dial(t, address, held(present))
 	if nameOf(t, a) != "token:alice" || nameOf(t, b) != "token:alice" {
@@ -168,13 +168,13 @@ func TestIssuerRotation(t *testing.T) {
 		text string
 		mode os.FileMode
 	}{{"", 0o644}, {"# nobody", 0o644}, {"plexus_", 0o644}, {present.Public().String(), 0o666}} {
-		write(t, file, broken.text, broken.mode)
+		writeMode(t, file, broken.text, broken.mode)
 		if err := r.Reload(t.Context()); status.CodeOf(err) != status.InvalidArgument {
 			t.Fatalf("%+v: %v", broken, err)
 		}
 		nameOf(t, a)
 	}
-	write(t, file, present.Public().String(), 0o644)
+	writeMode(t, file, present.Public().String(), 0o644)
 	must(t, r.Reload(t.Context()))
 	<-a.Done()
 	if err := a.Err(); status.CodeOf(err) != status.Unauthenticated {
@@ -195,8 +195,8 @@ func TestIssuerRotation(t *testing.T) {
 func TestProofConfig(t *testing.T) {
 	dir := folder(t)
 	empty, good := filepath.Join(dir, "empty"), filepath.Join(dir, "good")
-	write(t, empty, "\n", 0o600)
-	write(t, good, "0123456789abcdef", 0o600)
+	writeMode(t, empty, "\n", 0o600)
+	writeMode(t, good, "0123456789abcdef", 0o600)
 	for name, cfg := range map[string]daemon.Config{
 		"empty secret":      {Secret: []byte{}},
 		"empty secret file": {SecretFile: empty},
@@ -222,19 +222,19 @@ func TestBridgeSurvivesRotation(t *testing.T) {
 	dir := folder(t)
 	present, previous := filepath.Join(dir, "present"), filepath.Join(dir, "previous")
 	old, next := []byte("old 0123456789abcdef"), []byte("new 0123456789abcdef")
-	write(t, present, string(old), 0o600)
-	write(t, previous, string(old), 0o600)
+	writeMode(t, present, string(old), 0o600)
+	writeMode(t, previous, string(old), 0o600)
 	far := start(t, daemon.Config{Listen: []string{unix(t)}, SecretFile: present, PreviousSecretFile: previous, AllowBridges: []string{"*"}})
 	near := start(t, daemon.Config{Listen: []string{unix(t)}, SecretFile: present, PreviousSecretFile: previous, Bridges: far.Endpoints()})
 	linked := func() bool {
 		return strings.Count(near.log.String(), "bridge is linked") > strings.Count(near.log.String(), "bridge is not linked")
 	}
 	await(t, linked)
-	write(t, present, string(next), 0o600)
+	writeMode(t, present, string(next), 0o600)
 	for _, r := range []*running{far, near} {
 		must(t, r.Reload(t.Context()))
 	}
-	write(t, previous, string(next), 0o600)
+	writeMode(t, previous, string(next), 0o600)
 	must(t, far.Reload(t.Context()))
 	await(t, func() bool { return strings.Contains(near.log.String(), "bridge is not linked") })
 	must(t, near.Reload(t.Context()))

@@ -41,10 +41,10 @@ func (m *Member) mayEnter(channel string) error {
 // mayOffer is allowed for a name that nobody has looked at: one that is none is for the
 // directory to refuse.
 func (m *Member) mayOffer(verb auth.Verb, channel, name string) error {
-	if subject.ValidateTopic(name) != nil || subject.ValidateChannel(channel) != nil {
-		return nil
+	if named := subject.ValidateTopic(name) == nil && subject.ValidateChannel(channel) == nil; named {
+		return m.allowed(verb, channel, name)
 	}
-	return m.allowed(verb, channel, name)
+	return nil
 }
 
 // entitled asks by, unless the access list or the bound of an identity has decided.
