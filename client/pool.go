@@ -73,6 +73,7 @@ type Pool struct {
 	closed   bool
 	attempt  *opening
 	resume   time.Time // not to grow before
+	lastErr  error     // of the attempt that failed last
 	sweeping bool
 }
 
@@ -147,6 +148,9 @@ func (p *Pool) take(ctx context.Context) (*pooled, error) {
 		if m != nil {
 			return m, nil
 		}
+		if a == nil {
+			continue // another has opened one since
+		}
 		select {
 		case <-a.done:
 			if a.err != nil {
@@ -194,8 +198,9 @@ func (m *pooled) leaving() bool {
 	return m.Err() != nil
 }
 
-// open begins to open a session, unless an attempt is under way or, with more, none is wanted:
-// there are others. The attempt is nil then.
+// open begins to open a session, or returns the attempt that is under way. It is nil if none is
+// wanted: with more, because there are enough or the last has just failed; without, because
+// there is one by now.
 func (p *Pool) open(more bool) (*opening, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -205,7 +210,8 @@ func (p *Pool) open(more bool) (*opening, error) {
 	if p.attempt != nil {
 		return p.attempt, nil
 	}
-	if more && (len(*p.members.Load()) >= p.cfg.MaxOpen || time.Now().Before(p.resume)) {
+	have := len(*p.members.Load())
+	if !more && have > 0 || have >= p.cfg.MaxOpen || more && time.Now().Before(p.resume) {
 		return nil, nil
 	}
 	return p.openLocked(), nil
@@ -241,7 +247,8 @@ func (p *Pool) dial(a *opening) {
 	case err != nil:
 		p.counts.failed.Add(1)
 		p.resume = time.Now().Add(growPause)
-		a.err = unreachable(err)
+		p.lastErr = unreachable(err)
+		a.err = p.lastErr
 	case closed:
 	default:
 		p.counts.opened.Add(1)

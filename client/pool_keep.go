@@ -132,6 +132,7 @@ type PoolStats struct {
 
 	Opened    uint64 // sessions that were opened
 	Failed    uint64 // attempts that failed
+	LastError error  // … and why the last of them did, nil if none did
 	Idled     uint64 // sessions that were closed because they had nothing to do
 	Broken    uint64 // … that had ended, or were told to
 	Unhealthy uint64 // … that were closed because the other side did not answer a check
@@ -154,6 +155,9 @@ func (p *Pool) Stats() PoolStats {
 		Opened: c.opened.Load(), Failed: c.failed.Load(), Idled: c.idled.Load(),
 		Broken: c.broken.Load(), Unhealthy: c.unhealthy.Load(), Moved: c.moved.Load(),
 	}
+	p.mu.Lock()
+	st.LastError = p.lastErr
+	p.mu.Unlock()
 	for _, m := range *p.members.Load() {
 		n := m.load()
 		st.Open++

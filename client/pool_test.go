@@ -309,6 +309,35 @@ func TestPoolLeavesDraining(t *testing.T) {
 	})
 }
 
+// A call that a draining server has refused, because it had not told yet, goes to the next; one
+// that a server refuses which stays does not.
+func TestPoolMovesWhatWasNotServed(t *testing.T) {
+	swim(t, func(t *testing.T, l *lake) {
+		p := l.pool(client.PoolConfig{IdleTimeout: -1})
+		l.echo(p)
+		_, err := p.Method("none").Call(t.Context(), session.Message{}, nil)
+		if !errors.Is(err, status.UnknownMethod) || p.Stats().Moved != 0 || l.dials.Load() != 1 {
+			t.Errorf("%v, %+v", err, p.Stats())
+		}
+		end := l.waits(p, 1)
+		l.conns[0].SetFaults(mem.Faults{Delay: time.Second})
+		old := l.server()
+		l.start()
+		var wg sync.WaitGroup
+		wg.Go(func() { old.Shutdown(t.Context()) })
+		synctest.Wait()
+		l.echo(p)
+		if st := p.Stats(); st.Moved != 1 || st.Broken != 1 || st.Opened != 2 {
+			t.Errorf("%+v", st)
+		}
+		close(l.goOn)
+		if err := end()[0]; err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+	})
+}
+
 // A session whose other side does not answer any more is closed by the next check, and its
 // calls are told.
 func TestPoolChecks(t *testing.T) {
@@ -357,7 +386,7 @@ func TestPoolCannotDial(t *testing.T) {
 		pass(2 * time.Second)
 		l.echo(p)
 		synctest.Wait()
-		if n := l.dials.Load(); n != 2 || p.Stats().Failed != 3 {
+		if n := l.dials.Load(); n != 2 || p.Stats().Failed != 3 || !errors.Is(p.Stats().LastError, l.no) {
 			t.Errorf("%d attempts for more, %+v", n, p.Stats())
 		}
 		close(l.goOn)

@@ -141,7 +141,19 @@ func TestBreakerCounts(t *testing.T) {
 				t.Errorf("%v: opens is %v after %d calls", c.err, opens, p.calls())
 			}
 		}
+		// Calls that were given up do not water down those that failed.
 		p := newPatient()
+		diluted := policy.Wrap(p, policy.Breaker{})
+		for _, err := range []error{status.Cancelled, status.Unavailable} {
+			p.says(err)
+			for range 30 {
+				call(t, ctx, diluted)
+			}
+		}
+		if p.calls() != 40 {
+			t.Errorf("it opened after %d calls", p.calls())
+		}
+		p = newPatient()
 		p.says(status.Internal)
 		w := policy.Wrap(p, policy.Breaker{Codes: []status.Code{status.Internal}, MinCalls: 3, Failures: 1})
 		for range 30 {
@@ -270,6 +282,35 @@ func TestBreakerOpens(t *testing.T) {
 		}
 		if p.calls() != 10 {
 			t.Errorf("%d were opened", p.calls())
+		}
+	})
+}
+
+// What changes while somebody is told is told after that, in order.
+func TestBreakerTellsInOrder(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		p := newPatient()
+		p.says(status.Unavailable)
+		told := make(chan string, 9)
+		w := policy.Wrap(p, policy.Breaker{MinCalls: 1, OpenFor: time.Second, OnState: func(s policy.BreakerState) {
+			after(ctx, 5*time.Second)
+			told <- s.Phase.String()
+		}})
+		var wg sync.WaitGroup
+		wg.Go(func() { call(t, ctx, w) })
+		after(ctx, 2*time.Second)
+		p.says(nil)
+		if err := call(t, ctx, w); err != nil {
+			t.Error(err)
+		}
+		if st, _ := w.State("m"); st.Phase != policy.Closed || len(told) != 0 {
+			t.Errorf("%+v, %d told", st, len(told))
+		}
+		wg.Wait()
+		for _, want := range []string{"open", "half-open", "closed"} {
+			if got := <-told; got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
 		}
 	})
 }

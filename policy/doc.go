@@ -14,6 +14,6 @@
 // others. There is none unless it is given, and the zero value of each is useful. Wrap once and
 // keep what it returns: budgets, breakers and measured times live there.
 //
-// Calls that were begun with Bound.Go do not pass here: they are status.Unimplemented. Of
-// streams only the opening passes: once open, a stream lives by its own context.
+// A call that was begun with Bound.Go passes on a goroutine of its own. Of streams only the
+// opening passes: once open, a stream lives by its own context.
 package policy

@@ -11,18 +11,24 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/client"
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/policy"
 	"github.com/plexus-ipc/plexus/status"
 )
 
 // providerEnv has a process be a provider at this address; with hangEnv its method never answers.
+// With listenEnv it is a server there, instead of a client of a hub.
 const (
 	providerEnv = "PLEXUS_POLICY_TEST_PROVIDER"
+	listenEnv   = "PLEXUS_POLICY_TEST_LISTEN"
 	hangEnv     = "PLEXUS_POLICY_TEST_HANG"
 )
 
@@ -34,10 +40,21 @@ func provide(address string) {
 			os.Exit(1)
 		}
 	}
-	c, err := plexus.Dial(context.Background(), address, nil)
-	fail(err)
+	var at plexus.Provider
+	listen := func() error { return nil } // once all is offered
+	if os.Getenv(listenEnv) != "" {
+		srv, err := plexus.NewServer(nil)
+		fail(err)
+		defer srv.Close()
+		at, listen = srv, func() error { return srv.Bind(context.Background(), address) }
+	} else {
+		c, err := plexus.Dial(context.Background(), address, nil)
+		fail(err)
+		defer c.Close()
+		at = c.Channel("work")
+	}
 	hangs := os.Getenv(hangEnv) != ""
-	_, err = plexus.Handle(c.Channel("work"), "pid", func(ctx context.Context, _ string) (int, error) {
+	_, err := plexus.Handle(at, "pid", func(ctx context.Context, _ string) (int, error) {
 		if hangs {
 			fmt.Println("called")
 			<-ctx.Done()
@@ -45,9 +62,9 @@ func provide(address string) {
 		return os.Getpid(), ctx.Err()
 	})
 	fail(err)
+	fail(listen())
 	fmt.Println("ready")
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	c.Close()
 }
 
 // provider is such a process.
@@ -58,10 +75,10 @@ type provider struct {
 }
 
 // start starts one and returns once it provides.
-func start(t *testing.T, address string, hangs bool) *provider {
+func start(t *testing.T, address string, hangs bool, env ...string) *provider {
 	t.Helper()
 	p := &provider{Cmd: exec.Command(os.Args[0], "-test.run=^$")}
-	p.Env = append(os.Environ(), providerEnv+"="+address)
+	p.Env = append(append(os.Environ(), providerEnv+"="+address), env...)
 	if hangs {
 		p.Env = append(p.Env, hangEnv+"=1")
 	}
@@ -184,4 +201,61 @@ func TestBreakerSeesProviderKilled(t *testing.T) {
 	for st.Phase != policy.Closed {
 		st = <-changes
 	}
+}
+
+// A server of its own is killed again and again while a pool's callers are at work: with Retry
+// around the pool no idempotent call fails, and those that may not be made twice say so.
+func TestPoolServerKilled(t *testing.T) {
+	dir, err := os.MkdirTemp("", "policy")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	address := "unix://" + filepath.ToSlash(filepath.Join(dir, "server"))
+	srv := start(t, address, false, listenEnv+"=1")
+	pool := client.NewPool(client.PoolConfig{Calls: 1, Dial: func(ctx context.Context) (*plexus.Client, error) {
+		return plexus.Dial(ctx, address, nil)
+	}})
+	defer pool.Close()
+	work := policy.Wrap(pool, policy.Retry{Attempts: 1000, Base: 5 * time.Millisecond, MaxDelay: 50 * time.Millisecond, Budget: -1})
+
+	var calls, lost atomic.Int64
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	for g := range 8 {
+		var opts []plexus.Option
+		if g%2 == 0 {
+			opts = append(opts, plexus.WithIdempotent())
+		}
+		wg.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				_, err := plexus.Call[int](t.Context(), work, "pid", "", opts...)
+				calls.Add(1)
+				if err != nil && (g%2 == 0 || !errors.Is(err, status.PeerGone) || status.Retryable(err)) {
+					t.Errorf("idempotent %v: %v", g%2 == 0, err)
+				}
+				if err != nil {
+					lost.Add(1)
+				}
+			}
+		})
+	}
+	const kills = 5
+	for range kills {
+		for seen := calls.Load(); calls.Load() < seen+200; {
+			runtime.Gosched()
+		}
+		srv.kill()
+		srv = start(t, address, false, listenEnv+"=1")
+	}
+	close(over)
+	wg.Wait()
+	if n := lost.Load(); n > 4*kills*client.DefaultMaxOpen {
+		t.Errorf("%d calls were lost by %d kills of 4 callers, who had %d sessions", n, kills, client.DefaultMaxOpen)
+	}
+	st := pool.Stats()
+	t.Logf("%d kills, %d calls, %d may have taken effect and were lost, %d retries, %d moved, %d sessions opened", kills, calls.Load(), lost.Load(), work.Stats().Retries, st.Moved, st.Opened)
 }

@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -104,6 +105,15 @@ type entry struct {
 func (e *entry) Call(ctx context.Context, m session.Message, dst []byte) (session.Reply, error) {
 	e.w.counts.calls.Add(1)
 	return e.next.Call(ctx, m, dst)
+}
+
+// Go begins a call without waiting for its answer: on a goroutine that ends with the call. The
+// Message's payload is copied, since its owner may use it again.
+func (e *entry) Go(ctx context.Context, m session.Message) (*session.Pending, error) {
+	if m.Loan == nil {
+		m.Payload = bytes.Clone(m.Payload)
+	}
+	return session.Begin(ctx, func(ctx context.Context) (session.Reply, error) { return e.Call(ctx, m, nil) }), nil
 }
 
 // Open implements session.Invoker.

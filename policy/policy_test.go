@@ -262,3 +262,35 @@ func TestLimit(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// A future is under the policies, too: its payload is its own, and cancelling it ends what goes on.
+func TestFuture(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		f := fails(2, status.Unavailable)
+		w := policy.Wrap(f, policy.Retry{})
+		echo := plexus.Bind[[]byte, []byte](w, "m")
+		payload := []byte("hello")
+		future := echo.Go(ctx, payload)
+		copy(payload, "other")
+		out, err := future.Wait(ctx)
+		if err != nil || string(out) != "hello" || f.calls() != 3 || w.Stats().Retries != 2 {
+			t.Errorf("%q, %v after %d", out, err, f.calls())
+		}
+		future.Cancel() // harmless after the end
+		stuck := slow(new(atomic.Int64), time.Hour)
+		future = plexus.Bind[[]byte, []byte](policy.Wrap(stuck, policy.Timeout{Max: time.Minute}), "m").Go(ctx, payload)
+		synctest.Wait()
+		began := time.Now()
+		future.Cancel()
+		<-future.Done()
+		if _, err := future.Wait(ctx); !errors.Is(err, status.Cancelled) || time.Since(began) != 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		limited, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		stuck.n.Store(0)
+		if _, err := plexus.Bind[[]byte, []byte](policy.Wrap(stuck), "m").Go(limited, payload).Wait(ctx); !errors.Is(err, status.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}

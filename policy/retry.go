@@ -38,7 +38,9 @@ type Retry struct {
 	// that they do not make worse what is bad: 0 is 0.1, below 0 no bound. Ten in ten seconds are
 	// allowed in any case.
 	Budget float64
-	// Codes are tried again as well if the call is idempotent: status.Internal, say.
+	// Codes are tried again as well: status.Internal, say, of calls that are idempotent, and of
+	// what is safe also what is otherwise taken for hopeless. status.UnknownMethod is, but not
+	// where a server listens before it offers its methods.
 	Codes []status.Code
 }
 
@@ -156,7 +158,10 @@ func gaveUp(ctx context.Context, err error) error {
 // worthwhile reports whether a call that has failed with err is made again.
 func (r *retries) worthwhile(err error, idempotent bool) bool {
 	code := status.CodeOf(err)
-	if idempotent && (code == status.PeerGone || code == status.DeadlineExceeded || slices.Contains(r.cfg.Codes, code)) {
+	if slices.Contains(r.cfg.Codes, code) {
+		return idempotent || status.Retryable(err)
+	}
+	if idempotent && (code == status.PeerGone || code == status.DeadlineExceeded) {
 		return true
 	}
 	switch code { // safe, and of no use

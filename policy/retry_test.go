@@ -47,11 +47,14 @@ func TestRetryWhatIsSafe(t *testing.T) {
 		{safe(status.PermissionDenied), false, false},
 		{status.InvalidArgument, false, false},
 		{errors.New("x"), false, false},
+		{status.AlreadyExists, false, false},
+		{status.Unsupported, false, true}, // named below, and not safe
+		{safe(status.Unsupported), true, true},
 	} {
 		bubble(t, func(t *testing.T, ctx context.Context) {
 			for _, idempotent := range []bool{false, true} {
 				f := fails(2, c.err)
-				w := policy.Wrap(f, policy.Retry{Codes: []status.Code{status.Internal}})
+				w := policy.Wrap(f, policy.Retry{Codes: []status.Code{status.Internal, status.Unsupported}})
 				want, opts := c.plain, []plexus.Option(nil)
 				if idempotent {
 					want, opts = c.idempotent, []plexus.Option{plexus.WithIdempotent()}

@@ -140,6 +140,7 @@ type Pending struct {
 	done    chan struct{}
 	rep     Reply
 	err     error
+	stop    context.CancelFunc // ends it, if Begin has begun it; nil otherwise
 
 	given  atomic.Bool                 // up, or about to be
 	forget atomic.Pointer[func() bool] // stops watching ctx; nil if nothing does
@@ -223,6 +224,10 @@ func (p *Pending) giveUp(reason *status.Error) {
 	case <-p.done:
 		return
 	default:
+	}
+	if p.stop != nil {
+		p.stop()
+		return
 	}
 	if p.given.CompareAndSwap(false, true) && p.r.s.calls.abandon(p.id) {
 		p.r.Cancel(p.id)
