@@ -31,6 +31,7 @@ type shelf struct {
 	last uint64
 	all  []deadletter.Record
 	err  error
+	busy chan struct{} // if not nil, Append waits until it is closed
 }
 
 func (s *shelf) fail(err error) {
@@ -40,6 +41,9 @@ func (s *shelf) fail(err error) {
 }
 
 func (s *shelf) Append(records []*deadletter.Record) error {
+	if s.busy != nil {
+		<-s.busy
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -201,17 +205,29 @@ func TestDeadLetterReceipts(t *testing.T) {
 			t.Fatalf("%+v", r)
 		}
 		must(t, plexus.Publish(t.Context(), p.Channel("ch"), "u", []byte("y"))) // nobody waits for it
-		doomed := h.Join("doomed")
-		_, err := plexus.Subscribe[[]byte](t.Context(), doomed.Channel("ch"), "t")
-		must(t, err)
-		doomed.Stall()
-		var r operation.Receipt
-		var publishing sync.WaitGroup
-		publishing.Go(func() { r = publish("t") })
-		synctest.Wait()
-		doomed.Cut() // the publication was in its session
-		publishing.Wait()
-		if r.Matched != 1 || r.Delivered != 0 || r.DeadLettered != 1 || len(r.Missed) != 1 || !r.Missed[0].DeadLettered || r.Missed[0].Reason != "closed" {
+		// doom publishes to one who goes before he has taken it, which is in his session.
+		doom := func(id string) operation.Receipt {
+			doomed := h.Join(id)
+			_, err := plexus.Subscribe[[]byte](t.Context(), doomed.Channel("ch"), "t")
+			must(t, err)
+			doomed.Stall()
+			var r operation.Receipt
+			told := false
+			var publishing sync.WaitGroup
+			publishing.Go(func() { r, told = publish("t"), true })
+			synctest.Wait()
+			s.busy = make(chan struct{})
+			doomed.Cut()
+			synctest.Wait()
+			if told {
+				t.Error("it is told before the disk has it")
+			}
+			close(s.busy)
+			publishing.Wait()
+			s.busy = nil
+			return r
+		}
+		if r := doom("doomed"); r.Matched != 1 || r.Delivered != 0 || r.DeadLettered != 1 || len(r.Missed) != 1 || !r.Missed[0].DeadLettered || r.Missed[0].Reason != "closed" {
 			t.Fatalf("%+v", r)
 		}
 		h.Quiet()
@@ -226,7 +242,10 @@ func TestDeadLetterReceipts(t *testing.T) {
 		if r := publish("t"); r.DeadLettered != 0 {
 			t.Fatalf("%+v", r)
 		}
-		if st := h.Stats().DeadLetters; st.Kept != 3 || st.Lost["store"] != 1 {
+		if r := doom("lost"); r.Matched != 1 || r.DeadLettered != 0 || len(r.Missed) != 1 || r.Missed[0].DeadLettered || r.Missed[0].Reason != "closed" {
+			t.Fatalf("%+v", r)
+		}
+		if st := h.Stats().DeadLetters; st.Kept != 3 || st.Lost["store"] != 2 {
 			t.Fatalf("%+v", st)
 		}
 		s.fail(nil)
