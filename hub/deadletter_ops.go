@@ -4,7 +4,6 @@ package hub
 
 import (
 	"context"
-	"slices"
 
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/operation"
@@ -77,113 +76,29 @@ type giveUp struct{ cancel context.CancelFunc }
 // Cancelled implements session.Canceller. The answer comes when the operation has noticed.
 func (g giveUp) Cancelled(*status.Error) { g.cancel() }
 
-// each calls f with the letters that a filter chooses, in their order, until it returns false.
-func (d *deadLetters) each(ctx context.Context, q *operation.DeadLetterFilter, after uint64, f func(r *deadletter.Record) bool) error {
-	now, n := d.h.cfg.Now(), 0
-	look := func(r *deadletter.Record) (more bool) {
-		if n++; n%256 == 0 && ctx.Err() != nil {
-			return false
-		}
-		return !deadletter.Chosen(q, r, now) || f(r)
-	}
-	if len(q.IDs) == 0 {
-		if err := d.keep.Store.Scan(after, look); err != nil {
-			return err
-		}
-		return ctx.Err()
-	}
-	ids := slices.Clone(q.IDs)
-	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		if id == 0 || id <= after {
-			continue
-		}
-		more := true
-		err := d.keep.Store.Scan(id-1, func(r *deadletter.Record) bool {
-			if r.ID == id {
-				more = look(r)
-			}
-			return false
-		})
-		if err != nil || !more {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-// maxListed is about how many bytes the letters of one answer have: a few fit into every message.
-const maxListed = 1 << 20
-
-func (m *Member) listDeadLetters(ctx context.Context, in operation.DeadLetterQuery) (out operation.DeadLetterList, err error) {
-	d := m.hub.dead
-	if err := deadletter.CheckFilter(&in.DeadLetterFilter, false); err != nil {
-		return out, err
-	}
-	limit := in.Limit
-	switch {
-	case limit <= 0:
-		limit = 100
-	case limit > operation.MaxDeadLetterPage:
-		return out, status.Errorf(status.InvalidArgument, "%d dead letters are asked for, at most %d are told at a time", limit, operation.MaxDeadLetterPage)
-	}
-	out.Letters = []operation.DeadLetter{}
-	size := 0
-	err = d.each(ctx, &in.DeadLetterFilter, in.After, func(r *deadletter.Record) bool {
-		if len(out.Letters) == limit || size > maxListed {
-			out.Next = out.Letters[len(out.Letters)-1].ID
-			return false
-		}
-		size += r.Size() - len(r.Payload)
-		out.Letters = append(out.Letters, r.Tell(false))
-		return true
-	})
-	out.Stats = *d.stats()
+func (m *Member) listDeadLetters(ctx context.Context, in operation.DeadLetterQuery) (operation.DeadLetterList, error) {
+	out, err := m.hub.dead.desk().List(ctx, in)
+	out.Stats = *m.hub.dead.stats()
 	return out, err
 }
 
-func (m *Member) showDeadLetter(ctx context.Context, in operation.DeadLetterRef) (out operation.DeadLetter, err error) {
-	one := operation.DeadLetterFilter{IDs: []uint64{in.ID}}
-	found := false
-	err = m.hub.dead.each(ctx, &one, 0, func(r *deadletter.Record) bool {
-		out, found = r.Tell(true), true
-		return false
-	})
-	if err == nil && !found {
-		err = status.Errorf(status.NotFound, "there is no dead letter %d", in.ID)
-	}
-	return out, err
+func (m *Member) showDeadLetter(ctx context.Context, in operation.DeadLetterRef) (operation.DeadLetter, error) {
+	return m.hub.dead.desk().Show(ctx, in.ID)
 }
-
-// purgeStep is how many letters are removed in one change of the store.
-const purgeStep = 4096
 
 func (m *Member) purgeDeadLetters(ctx context.Context, in operation.DeadLetterFilter) (out operation.DeadLetterPurged, err error) {
 	d := m.hub.dead
-	if err := deadletter.CheckFilter(&in, true); err != nil {
-		return out, err
-	}
 	if !d.changing.TryLock() {
 		return out, errChanging
 	}
 	defer d.changing.Unlock()
-	for after := uint64(0); ; {
-		var ids []uint64
-		err = d.each(ctx, &in, after, func(r *deadletter.Record) bool {
-			ids = append(ids, r.ID)
-			return len(ids) < purgeStep
-		})
-		if err != nil || len(ids) == 0 {
-			break
-		}
-		var n int
-		if n, err = d.keep.Store.Remove(ids); err != nil {
-			break
-		}
-		out.Removed += n
-		after = ids[len(ids)-1]
-	}
+	out.Removed, err = d.desk().Purge(ctx, in)
 	d.purged.Add(uint64(out.Removed))
 	m.hub.cfg.Log.Info("dead letters purged", "hub", m.hub.cfg.ID, "by", m.id, "letters", out.Removed)
 	return out, err
+}
+
+// desk looks into the store.
+func (d *deadLetters) desk() *deadletter.Desk {
+	return &deadletter.Desk{Store: d.keep.Store, Now: d.h.cfg.Now}
 }

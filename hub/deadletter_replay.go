@@ -42,7 +42,7 @@ func (m *Member) replayDeadLetters(ctx context.Context, in operation.DeadLetterR
 	for after := uint64(0); limit > 0; {
 		var step []*deadletter.Record
 		size := 0
-		err = d.each(ctx, &in.DeadLetterFilter, after, func(r *deadletter.Record) bool {
+		err = d.desk().Each(ctx, &in.DeadLetterFilter, after, func(r *deadletter.Record) bool {
 			own := *r
 			own.Payload = bytes.Clone(r.Payload)
 			step = append(step, &own)

@@ -41,7 +41,8 @@ type app struct {
 	tlsName                 string
 	noise                   daemon.NoiseFiles
 	socketBuffer            string
-	socketBytes             int // what that is
+	socketBytes             int    // what that is
+	letterFile              string // of dead letters, instead of a hub
 
 	began bool // the command line was right: what fails from now on is no usage error
 	again chan struct{}

@@ -31,6 +31,7 @@ keep them.
   plexus deadletters replay 17 18          # to who missed them
   plexus deadletters replay --all --everybody
   plexus deadletters purge --older-than 24h
+  plexus deadletters list --file letters/   # no hub runs
 
 You may if you are the user that the hub runs as, or an administrator of it (plexus serve
 --admin). docs/dead-letters.md tells the rest.`
@@ -51,6 +52,7 @@ func (a *app) deadLetters() *cobra.Command {
 		Use: "deadletters", Short: "List, show, replay and purge messages that nobody got", Long: deadLettersHelp,
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.PersistentFlags().StringVar(&a.letterFile, "file", "", "look into this file, or folder, instead of asking a hub, while none has it: to list, show and purge")
 	cmd.AddCommand(a.listLetters(), a.showLetter(), a.replayLetters(), a.purgeLetters())
 	return cmd
 }
@@ -118,7 +120,7 @@ func (a *app) listLetters() *cobra.Command {
 		if count < 1 {
 			return usagef("--count %d is too few", count)
 		}
-		return a.at(ctx, "", func(_ *plexus.Client, ch *plexus.Channel) error {
+		return a.letters(ctx, func(ch letterDesk) error {
 			var all operation.DeadLetterList
 			q := operation.DeadLetterQuery{DeadLetterFilter: f, After: after}
 			for {
@@ -157,7 +159,7 @@ func (a *app) showLetter() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.at(ctx, "", func(_ *plexus.Client, ch *plexus.Channel) error {
+		return a.letters(ctx, func(ch letterDesk) error {
 			l, err := ch.DeadLetter(ctx, id)
 			if err != nil {
 				return err
@@ -206,6 +208,9 @@ func (a *app) replayLetters() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if a.letterFile != "" {
+			return usagef("without a hub there is nobody to send to: leave --file out")
+		}
 		in.DeadLetterFilter = f
 		return a.at(ctx, "", func(_ *plexus.Client, ch *plexus.Channel) error {
 			out, err := ch.ReplayDeadLetters(ctx, in)
@@ -241,7 +246,7 @@ func (a *app) purgeLetters() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.at(ctx, "", func(_ *plexus.Client, ch *plexus.Channel) error {
+		return a.letters(ctx, func(ch letterDesk) error {
 			out, err := ch.PurgeDeadLetters(ctx, f)
 			if err != nil {
 				return err

@@ -11,7 +11,6 @@ import (
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/hub/deadletter"
-	"github.com/plexus-ipc/plexus/hub/hubtest"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/service"
 )
@@ -74,9 +73,6 @@ func TestDeadLetterStorm(t *testing.T) {
 	publishing.Wait()
 	close(stop)
 	chaos.Wait()
-	for _, m := range []*hubtest.Member{owner} {
-		m.Client.Close()
-	}
 	h.Quiet()
 	_, _ = h.Drain(t.Context()) // all is written
 	st, stats := h.Status(), h.Stats().DeadLetters

@@ -103,7 +103,7 @@ func TestDiskErrors(t *testing.T) {
 			if r := s.Report(); r.Failed != "" || r.Quarantined != 0 || r.Records != len(got) {
 				t.Errorf("%+v", r)
 			}
-			if what, err := inspect(s.path); what != "" || err != nil {
+			if what, _, err := inspect(s.path); what != "" || err != nil {
 				t.Error(what, err)
 			}
 		})

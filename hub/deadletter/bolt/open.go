@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,9 @@ const (
 	badSuffix  = ".bad-" // and the time: files that were found damaged
 )
 
+// wasteBytes is how many free bytes a file may have, whatever part of it they are, when it is opened.
+const wasteBytes = 24 << 20
+
 // maxBad is how many damaged files are kept; the oldest goes.
 const maxBad = 4
 
@@ -38,7 +42,7 @@ const (
 
 // fileBytes is how long the file may become for so many bytes of letters: its pages are not
 // full, and what a change replaces is there until the next one.
-func fileBytes(bytes int64) int { return int(2*bytes + 64<<20) }
+func fileBytes(bytes int64) int { return int(min(2*bytes+64<<20, math.MaxInt)) }
 
 // fileName is the path of a file.
 type fileName string
@@ -119,12 +123,14 @@ func (s *Store) open() error {
 		}
 	}
 	_ = os.Remove(s.path + newSuffix)
-	what, err := inspect(s.path)
-	if err != nil {
+	what, unused, err := inspect(s.path)
+	switch {
+	case err != nil:
 		return err
-	}
-	if what != "" {
+	case what != "":
 		return s.replace(what, true)
+	case unused > wasteBytes && unused > s.file.size()/4*3:
+		return s.replace("most of it was free", false)
 	}
 	return s.use()
 }

@@ -171,44 +171,47 @@ func (im *image) free() (map[uint64]bool, error) {
 	return all, nil
 }
 
-// inspect returns what is wrong with the structure of a file, "" if nothing is, or there is none yet.
-func inspect(path string) (what string, err error) {
+// inspect returns what is wrong with the structure of a file, "" if nothing is, or there is none
+// yet, and how many bytes of it are not in use.
+func inspect(path string) (what string, unused int64, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return "", 0, nil
 	}
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	if info.Size() == 0 {
-		return "it is empty", nil
+		return "it is empty", 0, nil
 	}
 	im, err := newImage(f, info.Size())
-	if err == nil {
-		err = im.check()
-	}
 	if err != nil {
-		return err.Error(), nil
+		return err.Error(), 0, nil
 	}
-	return "", nil
+	used, err := im.check()
+	if err != nil {
+		return err.Error(), 0, nil
+	}
+	return "", info.Size() - int64(used)*im.pageSize, nil
 }
 
-// check walks through all that is in use.
-func (im *image) check() error {
+// check walks through all pages that are in use and returns how many there are.
+func (im *image) check() (used int, err error) {
 	if im.pages > uint64(im.size/im.pageSize) {
-		return fmt.Errorf("it is cut short: %d of %d pages are there", im.size/im.pageSize, im.pages)
+		return 0, fmt.Errorf("it is cut short: %d of %d pages are there", im.size/im.pageSize, im.pages)
 	}
 	free, err := im.free()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	w := walk{im: im, free: free, seen: make(map[uint64]bool)}
-	return w.visit(im.root, 0)
+	err = w.visit(im.root, 0)
+	return len(w.seen), err
 }
 
 // walk is a way through the pages in use, in the order of their keys.
