@@ -47,11 +47,14 @@ type direct = service.Channel
 type Client struct {
 	*direct // the server itself, or the hub's channel ""
 
-	cfg    Config
-	table  *service.Table
-	ledger *service.Ledger // nil if no session follows the first
-	cur    atomic.Pointer[session.Session]
-	id     atomic.Pointer[string] // of the last session
+	cfg     Config
+	table   *service.Table
+	ledger  *service.Ledger // nil if no session follows the first
+	offline *offline        // nil if nothing is kept
+	life    context.Context // until Shutdown is tired of waiting
+	die     context.CancelFunc
+	cur     atomic.Pointer[session.Session]
+	id      atomic.Pointer[string] // of the last session
 
 	mu       sync.Mutex
 	closed   bool
@@ -90,6 +93,8 @@ func New(cfg Config) *Client {
 			c.cfg.Session.Instance = newInstance()
 		}
 	}
+	c.life, c.die = context.WithCancel(context.Background())
+	c.offline = newOffline(c, cfg.Reconnect)
 	c.direct = service.NewChannel(c, c.table, "")
 	return c
 }
@@ -287,7 +292,11 @@ func (c *Client) Shutdown(ctx context.Context, drain bool) error {
 		c.dial.cancel()
 	}
 	c.mu.Unlock()
+	tired := time.AfterFunc(flushTimeout, c.die) // of what was kept and still leaves
+	defer tired.Stop()
+	defer context.AfterFunc(ctx, c.die)()
 	c.wg.Wait()
+	c.die()
 	var err error
 	s := c.cur.Load()
 	if s != nil {

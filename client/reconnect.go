@@ -20,8 +20,9 @@ import (
 // subscribe. The zero value is useful.
 //
 // A call that was under way when the connection was lost fails with a code that says whether
-// it is safe to repeat it. It is repeated, once, if it had certainly not been sent or was
-// declared idempotent. What is begun meanwhile waits.
+// it is safe to repeat it. It is repeated if it had certainly not been sent, once, or was
+// declared idempotent: then a provider that lives executes it once all the same. What is begun
+// meanwhile waits.
 type Reconnect struct {
 	// Patience is how long an operation waits for the connection to come back before it
 	// fails with status.Unavailable, 0 for DefaultPatience. Its context may be shorter.
@@ -35,6 +36,9 @@ type Reconnect struct {
 	MaxDelay time.Duration
 	// Attempts is after how many failures in a row the Client ends for good; 0 is never.
 	Attempts int
+	// Offline says which one-way messages are kept while the connection is lost: none, if it
+	// is left.
+	Offline Offline
 	// OnState is told what happens, one State after the other; nil for nobody. It must not
 	// block, nor close the Client.
 	OnState func(State)
@@ -110,6 +114,7 @@ func (s *State) attrs() (all []slog.Attr) {
 // whoever notices it first, and does nothing for others.
 func (c *Client) lose(s *session.Session, err error) {
 	if c.follow(s, err) {
+		c.offline.end()
 		c.tell(State{Phase: Ended, Err: err})
 	}
 }
@@ -127,6 +132,7 @@ func (c *Client) follow(s *session.Session, err error) (ended bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &attempt{done: make(chan struct{}), cancel: cancel, lender: ctx, anew: true, cause: err}
 	c.dial = a
+	c.offline.begin()
 	c.wg.Go(func() { c.reconnect(ctx, a) })
 	return false
 }
@@ -151,6 +157,7 @@ func (c *Client) reconnect(ctx context.Context, a *attempt) {
 		var s *session.Session
 		if s, err = c.again(ctx); err == nil {
 			c.settle(a, s, nil)
+			c.offline.drain(c.life, s)
 			return
 		}
 		c.note(a, err)
@@ -209,6 +216,7 @@ func (c *Client) settle(a *attempt, s *session.Session, err error) {
 		c.tell(State{Phase: Connected})
 		s.OnEnd(func(err error) { c.lose(s, err) })
 	case a.anew:
+		c.offline.end()
 		c.tell(State{Phase: Ended, Err: err})
 	}
 }
@@ -254,7 +262,7 @@ func (c *Client) await(ctx context.Context, a *attempt, patience time.Duration) 
 	case <-a.done:
 		return nil
 	case <-ctx.Done():
-		return status.Convert(ctx.Err())
+		return unsent(ctx.Err())
 	case <-late:
 		c.mu.Lock()
 		defer c.mu.Unlock()

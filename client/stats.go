@@ -19,12 +19,14 @@ type Stats struct {
 	Published, Delivered, Dropped uint64
 	// Once tells of the calls that this side serves and that may come a second time.
 	Once service.OnceCounts
+	// Offline tells of one-way messages that were sent while the connection was lost.
+	Offline OfflineStats
 }
 
 // Stats returns a snapshot of the counts.
 func (c *Client) Stats() Stats {
 	counts := c.table.Counts()
-	st := Stats{Published: counts.Published, Delivered: counts.Delivered, Dropped: counts.Dropped, Once: c.table.Once()}
+	st := Stats{Published: counts.Published, Delivered: counts.Delivered, Dropped: counts.Dropped, Once: c.table.Once(), Offline: c.offline.stats()}
 	s := c.cur.Load()
 	if s == nil {
 		return st

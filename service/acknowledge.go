@@ -62,6 +62,11 @@ func (p *publisher) Acknowledge(ctx context.Context, m session.Message) (operati
 	}
 	m.Sequence = p.sequence.Add(1)
 	rep, err := at.route.Call(ctx, m, nil)
+	if err != nil && p.acked.repeats(ctx, at.route, &m, err) { // it was certainly not sent
+		if at, err = p.acked.now(ctx); err == nil {
+			rep, err = at.route.Call(ctx, m, nil)
+		}
+	}
 	if err != nil {
 		return r, err
 	}

@@ -71,6 +71,7 @@ func (c *Channel) Topic(name string) session.Emitter {
 		return p
 	}
 	p := &publisher{c: c, h: h, acked: Handle{source: h.source, bind: h.bind}}
+	p.sending = p.emitOn
 	h.topic.Store(p)
 	return p
 }
@@ -101,7 +102,8 @@ func (c *Channel) find(class session.Class, name string) *Handle {
 	if c.handles == nil || len(c.handles) >= maxHandles {
 		c.handles = make(map[session.Bind]*Handle)
 	}
-	h = &Handle{source: c.source, bind: b}
+	h = &Handle{source: c.source, bind: b, hold: holderOf(c.source)}
+	h.sending = h.emitOn
 	c.handles[b] = h
 	return h
 }
@@ -113,6 +115,9 @@ type Handle struct {
 	bind   session.Bind
 	place  atomic.Pointer[place]
 	topic  atomic.Pointer[publisher] // of a topic's handle
+
+	hold    Holder  // nil if one-way messages are not kept while there is no session
+	sending Sending // emitOn
 }
 
 // place is where a handle leads on one session.
@@ -135,12 +140,17 @@ func (h *Handle) now(ctx context.Context) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
+	return h.on(s), nil
+}
+
+// on returns where the handle leads on a session.
+func (h *Handle) on(s *session.Session) *place {
 	if p := h.place.Load(); p != nil && p.route.Session() == s {
-		return p, nil
+		return p
 	}
 	p := &place{route: s.Route(h.bind), hub: hubAt(s)}
 	h.place.Store(p)
-	return p, nil
+	return p
 }
 
 // Call implements session.Invoker.
@@ -196,6 +206,9 @@ func (h *Handle) Go(ctx context.Context, m session.Message) (*session.Pending, e
 
 // Emit implements session.Emitter.
 func (h *Handle) Emit(ctx context.Context, m session.Message) error {
+	if h.hold != nil {
+		return h.emitHeld(ctx, m, h.sending)
+	}
 	r, err := h.at(ctx)
 	if err != nil {
 		return err
@@ -211,10 +224,14 @@ type publisher struct {
 
 	acked    Handle // the lane of publications that are acknowledged
 	sequence atomic.Uint64
+	sending  Sending // emitOn
 }
 
 // Emit implements session.Emitter.
 func (p *publisher) Emit(ctx context.Context, m session.Message) error {
+	if p.h.hold != nil {
+		return p.h.emitHeld(ctx, m, p.sending)
+	}
 	at, err := p.h.now(ctx)
 	if err != nil {
 		return err
