@@ -127,4 +127,3 @@ func helloOfServer(t *testing.T, ep endpoint.Endpoint, cfg session.Config) strin
 	}
 	return x.got.String()
 }
-

@@ -60,3 +60,6 @@ func Errands(n int, period, apart, length time.Duration) (moments, looks int) {
 	}
 	return len(seen), looks
 }
+
+// TimeoutOf is what is made of the details of a peer's GOAWAY.
+func TimeoutOf(details []byte) error { return timeoutOf(details) }

@@ -190,3 +190,51 @@ func TestFrameTimeoutOnStreams(t *testing.T) {
 		})
 	}
 }
+
+// A peer that does not finish the handshake is told which limit has passed, where the Conn can be
+// interrupted.
+func TestHandshakeLimitIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, a := byteLine()
+		r := &raw{t: t, c: d}
+		told := make(chan *wire.Status, 1)
+		go func() {
+			if b, err := d.Recv(); err == nil {
+				b.Release() // the preface
+			}
+			told <- <-r.hear()
+		}()
+		began := time.Now()
+		_, err := session.Accept(t.Context(), a, &session.Config{HandshakeTimeout: 3 * time.Second})
+		wantLimit(t, err, status.DeadlineExceeded, session.HandshakeLimit)
+		if took := time.Since(began); took < 3*time.Second || took > 3200*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		why := <-told
+		if why == nil || status.Code(why.Code) != status.DeadlineExceeded || string(why.Details) != `{"timeout":"handshake","ms":3000}` {
+			t.Errorf("told %v", why)
+		}
+		d.Close()
+	})
+}
+
+// What a peer says about its limits is believed only as far as it makes sense.
+func FuzzTimeoutDetails(f *testing.F) {
+	for _, s := range []string{`{"timeout":"frame","ms":30000}`, `{"timeout":"idle","ms":-1}`, `{"timeout":"","ms":1}`, `{"timeout":"data","ms":9223372036854775807}`, `[]`, "{"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, details []byte) {
+		te, ok := session.TimeoutOf(details).(*session.TimeoutError)
+		if !ok {
+			return
+		}
+		switch te.Limit {
+		case session.HandshakeLimit, session.HeartbeatLimit, session.FrameLimit, session.IdleLimit, session.DataLimit:
+		default:
+			t.Errorf("%q", te.Limit)
+		}
+		if te.After < 0 || len(te.Error()) > 100 {
+			t.Error(te)
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 	"github.com/plexus-ipc/plexus/transport"
+	"github.com/plexus-ipc/plexus/transport/shm"
 	"github.com/plexus-ipc/plexus/transport/socket"
 )
 
@@ -60,6 +62,8 @@ func converse(verb, address, beat, grace string) error {
 	return nil
 }
 
+func drivers() transport.Set { return transport.NewSet(socket.New(), shm.New(socket.Unix(), nil)) }
+
 // meet makes the session of a child.
 func meet(verb, address string, cfg *session.Config) (*session.Session, error) {
 	ep, err := endpoint.Parse(address)
@@ -68,13 +72,13 @@ func meet(verb, address string, cfg *session.Config) (*session.Session, error) {
 	}
 	ctx := context.Background()
 	if verb == "dial" {
-		c, err := socket.New().Dial(ctx, ep, nil)
+		c, err := drivers().Dial(ctx, ep, nil)
 		if err != nil {
 			return nil, err
 		}
 		return session.Dial(ctx, c, cfg)
 	}
-	l, err := socket.New().Listen(ctx, ep, nil)
+	l, err := drivers().Listen(ctx, ep, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -170,15 +174,24 @@ func twoProcesses(t *testing.T, address string, every, graceA, graceD time.Durat
 	return a, d
 }
 
-// eachSocket runs a test over unix and TCP.
-func eachSocket(t *testing.T, f func(t *testing.T, address string)) {
-	t.Run("tcp", func(t *testing.T) { f(t, "tcp://127.0.0.1:0") })
-	t.Run("unix", func(t *testing.T) {
-		dir, err := os.MkdirTemp("", "plexus")
-		must(t, err)
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		f(t, "unix://"+filepath.Join(dir, "s"))
-	})
+// eachWay runs a test over TCP, unix and, where there is, shared memory.
+func eachWay(t *testing.T, f func(t *testing.T, address string)) {
+	ways := []string{"tcp", "unix"}
+	if runtime.GOOS == "linux" {
+		ways = append(ways, "shm")
+	}
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			if way == "tcp" {
+				f(t, "tcp://127.0.0.1:0")
+				return
+			}
+			dir, err := os.MkdirTemp("", "plexus")
+			must(t, err)
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			f(t, way+"://"+filepath.Join(dir, "s"))
+		})
+	}
 }
 
 const beat = 300 * time.Millisecond
@@ -186,7 +199,7 @@ const beat = 300 * time.Millisecond
 // A process that is stopped is found within two heartbeats, whichever it is; when it goes on it
 // learns that its session is over.
 func TestStoppedPeer(t *testing.T) {
-	eachSocket(t, func(t *testing.T, address string) {
+	eachWay(t, func(t *testing.T, address string) {
 		for _, dialling := range []bool{true, false} {
 			stopped, other := twoProcesses(t, address, beat, 0, 0)
 			if dialling {
@@ -213,7 +226,7 @@ func TestStoppedPeer(t *testing.T) {
 // A process that was stopped for five heartbeats and goes on within the grace of the other loses
 // nothing, and does not lay it at the other's door: it has no grace itself.
 func TestStoppedWithinGrace(t *testing.T) {
-	eachSocket(t, func(t *testing.T, address string) {
+	eachWay(t, func(t *testing.T, address string) {
 		a, d := twoProcesses(t, address, beat, time.Minute, 0)
 		for range 2 {
 			d.stop()
@@ -233,7 +246,7 @@ func TestStoppedWithinGrace(t *testing.T) {
 // Both stop, as when a machine is suspended, and go on: neither condemns the other, without any
 // grace. One that then dies is found as quickly as ever.
 func TestBothStopped(t *testing.T) {
-	eachSocket(t, func(t *testing.T, address string) {
+	eachWay(t, func(t *testing.T, address string) {
 		a, d := twoProcesses(t, address, beat, 0, 0)
 		a.stop()
 		d.stop()

@@ -14,7 +14,17 @@ import (
 )
 
 // TestIdleMemory: a Conn that waits has given its chunk (128 KiB) back.
-func TestIdleMemory(t *testing.T) {
+func TestIdleMemory(t *testing.T) { idleMemory(t, nil) }
+
+// TestPartMemory: also one that waits for the rest of a frame of which little has come.
+func TestPartMemory(t *testing.T) {
+	part := make([]byte, 100)
+	copy(part, []byte{0, 0, 1, 0}) // 64 KiB
+	idleMemory(t, part)
+}
+
+// idleMemory has many pairs of Conns exchange a frame, and the beginning of another.
+func idleMemory(t *testing.T, part []byte) {
 	const pairs, most = 50, 16 << 10
 	l, err := socket.Unix().Listen(t.Context(), path("unix")(t), nil)
 	check(t, err)
@@ -28,7 +38,7 @@ func TestIdleMemory(t *testing.T) {
 		check(t, err)
 		s, err := l.Accept()
 		check(t, err)
-		check(t, c.Send([]byte{8, 0, 0, 0, 1, 2, 3, 4}))
+		check(t, c.Send(append([]byte{8, 0, 0, 0, 1, 2, 3, 4}, part...)))
 		all = append(all, c, s)
 		for _, x := range []transport.Conn{s, c} {
 			waiting.Go(func() { receiveAll(x, seen) })
