@@ -41,6 +41,7 @@ const (
 	DefaultMaxSchemas  = 4 << 20
 	DefaultMaxOffers   = 16 << 10
 	DefaultMaxQueued   = 64 << 20
+	DefaultMaxBacklog  = 512 << 20
 	DefaultMaxTopic    = 8 << 20
 	DefaultMaxKept     = 64 << 20
 	DefaultMaxAwaited  = 64 << 10
@@ -93,6 +94,10 @@ type Config struct {
 	// MaxQueuedPerMember bounds the bytes that wait at the hub for one member, in all its
 	// queues together; what is more is dropped as if its queue were full.
 	MaxQueuedPerMember int
+	// MaxQueued bounds the bytes that wait at the hub for all members together. When more wait,
+	// the session of the member for whom most do is ended with status.LimitExceeded, and so on.
+	// That takes a moment: above it by a quarter, what is more is dropped as if queues were full.
+	MaxQueued int
 	// PerUser bounds what the sessions of one user have together. The zero value does not.
 	PerUser quota.Bounds
 	// MaxMetadata is how many bytes a member's product, and the keys and values of its
@@ -194,7 +199,7 @@ func (c Config) withDefaults() Config {
 		{&c.MaxChannels, DefaultMaxChannels}, {&c.MaxMembersPerChannel, DefaultMaxMembers},
 		{&c.MaxNamesPerChannel, DefaultMaxNames}, {&c.MaxChannelsPerMember, DefaultMaxPlaces},
 		{&c.MaxSubscriptionsPerMember, DefaultMaxFeeds}, {&c.MaxMetadata, DefaultMaxMetadata},
-		{&c.MaxSchemasPerMember, DefaultMaxSchemas}, {&c.MaxQueuedPerMember, DefaultMaxQueued},
+		{&c.MaxSchemasPerMember, DefaultMaxSchemas}, {&c.MaxQueuedPerMember, DefaultMaxQueued}, {&c.MaxQueued, DefaultMaxBacklog},
 		{&c.MaxMethodsPerMember, DefaultMaxOffers}, {&c.MaxTopicsPerMember, DefaultMaxOffers},
 		{&c.MaxSchemasPerMember, DefaultMaxSchemas}, {&c.MaxKeptBytesPerTopic, DefaultMaxTopic}, {&c.MaxKeptBytes, DefaultMaxKept},
 		{&c.MaxAwaited, DefaultMaxAwaited},

@@ -99,6 +99,7 @@ func (h *Hub) shut(reason *status.Error, gently bool) []*Member {
 	h.dead.drain()
 	h.mu.Lock()
 	h.closing = reason
+	h.ends.Store(true)
 	for _, m := range h.members {
 		if m == nil {
 			continue

@@ -13,6 +13,7 @@ import (
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/directory"
 	"github.com/plexus-ipc/plexus/hub/guard"
+	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/hub/routes"
 	"github.com/plexus-ipc/plexus/status"
 )
@@ -29,6 +30,10 @@ type Hub struct {
 	misfits, unusable, rejected, forbidden deadletter.Rarely
 
 	kept    atomic.Int64   // bytes that topics keep
+	queued  outlet.Account // bytes that wait for all members
+	eases   atomic.Bool    // somebody is ending sessions because too much waits
+	leaving atomic.Int64   // members that are about to leave
+	ends    atomic.Bool    // the hub does: as closing says
 	awaited atomic.Int64   // receivers that have still to acknowledge a publication
 	slow    sync.WaitGroup // of requests that wait for room in a provider's outbox
 	board   *bulletin.Board
@@ -93,6 +98,7 @@ func New(cfg Config) *Hub {
 		topics: make(map[place]*topic), rooms: make(map[string]*room), rested: make(map[place]*toll),
 	}
 	h.dead = h.newDeadLetters()
+	h.queued.Mark, h.queued.Over, h.queued.Limit = cfg.MaxQueued, h.overfull, cfg.MaxQueued/4*5
 	h.locks.preset(cfg.Passwords)
 	h.cfg.Passwords, h.cfg.Access, h.access = nil, nil, cfg.Access
 	h.dir.Judge(h.judge)

@@ -41,7 +41,7 @@ func (u *user) all() []*Member {
 func (h *Hub) seatLocked(name string) (*user, error) {
 	u := h.users[name]
 	if u == nil {
-		u = &user{name: name, toll: h.tollLocked(quota.ByUser, name, h.cfg.PerUser.Rate), queued: outlet.Account{Limit: h.cfg.PerUser.QueuedBytes}}
+		u = &user{name: name, toll: h.tollLocked(quota.ByUser, name, h.cfg.PerUser.Rate), queued: outlet.Account{Limit: h.cfg.PerUser.QueuedBytes, Within: &h.queued}}
 	}
 	if err := quota.Check(operation.Limit{Name: quota.Sessions, Scope: quota.ByUser, Of: name, Usage: u.sessions, Bound: h.cfg.PerUser.Sessions}); err != nil {
 		return nil, err

@@ -92,6 +92,8 @@ func (m *Member) enter() error {
 // are failed by the session itself, which tells the sinks.
 func (m *Member) leave(cause error) {
 	h := m.hub
+	h.leaving.Add(1)
+	defer h.leaving.Add(-1)
 	reason := status.Convert(cause)
 	var after aftermath
 	h.mu.Lock()

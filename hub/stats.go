@@ -21,6 +21,7 @@ type counters struct {
 	orphaned  atomic.Uint64
 	malformed atomic.Uint64
 	limits    atomic.Uint64               // refusals because of one
+	shed      atomic.Uint64               // members, because too much waited
 	sessions  atomic.Uint64               // that ever were
 	failed    [status.Count]atomic.Uint64 // calls, by code
 	latency   histogram
@@ -92,7 +93,7 @@ func (h *Hub) Stats() operation.HubStats {
 	c := &h.count
 	s := operation.HubStats{
 		ID: h.cfg.ID, Uptime: h.cfg.Now().Sub(h.began).Seconds(), SessionsTotal: c.sessions.Load(),
-		Published: c.published.Load(), Malformed: c.malformed.Load(), Limits: c.limits.Load(),
+		Published: c.published.Load(), Malformed: c.malformed.Load(), Limits: c.limits.Load(), Shed: c.shed.Load(),
 		Calls:  operation.CallStats{Routed: c.calls.Load(), Failed: make(map[string]uint64), Latency: c.latency.snapshot()},
 		Events: c.events.Snapshot(), Publications: c.publications.Snapshot(), Notices: c.notices.Snapshot(), Bulletins: c.bulletins.Snapshot(),
 	}

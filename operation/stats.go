@@ -27,6 +27,7 @@ type HubStats struct {
 	Published uint64 `json:"published"` // taken from publishers
 	Malformed uint64 `json:"malformed"` // messages that did not fit their schema, where that is checked
 	Limits    uint64 `json:"limits"`    // requests refused because of a limit
+	Shed      uint64 `json:"shed"`      // sessions that were ended because too much waited at the hub, and most of it for them
 	Unheard   uint64 `json:"unheard"`   // messages that came too long, or by routes that take none
 
 	QueuedBytes    int `json:"queued_bytes"`     // that wait at the hub for slow members

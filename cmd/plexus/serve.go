@@ -158,6 +158,7 @@ func (s *serveFlags) addHub(f *pflag.FlagSet) {
 	f.IntVar(&h.MaxMethodsPerMember, "max-methods", hub.DefaultMaxOffers, "methods of a member, in all channels")
 	f.IntVar(&h.MaxTopicsPerMember, "max-topics", hub.DefaultMaxOffers, "topics of a member, in all channels")
 	f.IntVar(&h.MaxQueuedPerMember, "max-queued", hub.DefaultMaxQueued, "bytes that may wait for a member, in all its queues")
+	f.IntVar(&h.MaxQueued, "max-queued-hub", hub.DefaultMaxBacklog, "bytes that may wait for all members: above, the client for whom most wait is cut off")
 	f.IntVar(&h.MaxSchemasPerMember, "max-schemas", hub.DefaultMaxSchemas, "bytes of schemas that a member may announce")
 	f.IntVar(&h.MaxWaiting, "max-waiting", hub.DefaultMaxWaiting, "calls that may wait for the providers of one method")
 	f.IntVar(&h.MaxAttempts, "max-attempts", hub.DefaultMaxAttempts, "providers that a call is sent to, one after the other, when they die and it may be executed twice")
@@ -247,8 +248,8 @@ type readyLine struct {
 
 // endLine is what it prints at the end.
 type endLine struct {
-	Ended   bool    `json:"ended"`
-	Reason  string  `json:"reason"`
+	Ended  bool   `json:"ended"`
+	Reason string `json:"reason"`
 	operation.DrainReport
 	Seconds float64 `json:"seconds"`
 }

@@ -131,6 +131,7 @@ func printStats(w io.Writer, now, before *operation.HubStats) {
 	}
 	row("malformed", now.Malformed)
 	row("limits hit", now.Limits)
+	row("sessions cut for memory", now.Shed)
 	row("unheard", now.Unheard)
 	if d := now.DeadLetters; d != nil {
 		row("dead letters", deadLetterLine(d))

@@ -12,6 +12,10 @@ type Account struct {
 	Limit int
 	// Within is an Account that counts the same bytes, nil if there is none.
 	Within *Account
+	// Over is called, if Mark is not 0, whenever more than Mark bytes wait after some were
+	// added. It is called under locks, and must not block.
+	Mark int
+	Over func()
 
 	used atomic.Int64
 }
@@ -38,7 +42,9 @@ func (a *Account) free() int {
 // add counts bytes that wait from now on, or that do so no more.
 func (a *Account) add(n int) {
 	for ; a != nil; a = a.Within {
-		a.used.Add(int64(n))
+		if used := a.used.Add(int64(n)); a.Mark > 0 && n > 0 && used > int64(a.Mark) {
+			a.Over()
+		}
 	}
 }
 
