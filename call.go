@@ -26,6 +26,7 @@ type Caller interface {
 func Call[Out, In any](ctx context.Context, c Caller, method string, in In, opts ...Option) (Out, error) {
 	var out Out
 	o := service.Apply(opts)
+	begin(&o)
 	cd := callCodec(&o, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	v, err := valueOf[In](cd)
 	if err != nil {
@@ -70,6 +71,8 @@ type Bound[In, Out any] struct {
 	in  value[In]
 	out value[Out]
 	err error
+
+	fresh func() *Bound[In, Out] // of one call; nil mostly
 }
 
 // Bind resolves route, codec and types of a method once. With a codec whose values need no
@@ -77,10 +80,8 @@ type Bound[In, Out any] struct {
 // by the first call.
 func Bind[In, Out any](c Caller, method string, opts ...Option) *Bound[In, Out] {
 	b := &Bound[In, Out]{to: c.Method(method), o: service.Apply(opts)}
-	cd := callCodec(&b.o, reflect.TypeFor[In](), reflect.TypeFor[Out]())
-	if b.in, b.err = valueOf[In](cd); b.err == nil {
-		b.out, b.err = valueOf[Out](cd)
-	}
+	b.resolve()
+	b.fresh = each[In, Out](b.to, &b.o)
 	return b
 }
 
@@ -89,6 +90,9 @@ func (b *Bound[In, Out]) Call(ctx context.Context, in In) (Out, error) {
 	var out Out
 	if b.err != nil {
 		return out, b.err
+	}
+	if b.fresh != nil {
+		return b.callEach(ctx, in)
 	}
 	err := call(ctx, b.to, &b.o, &b.in, &b.out, &in, &out)
 	return out, err
@@ -111,6 +115,9 @@ type starter interface {
 // waits for costs nothing once its call has ended, unless its answer is a Loan: that is given
 // back with the session.
 func (b *Bound[In, Out]) Go(ctx context.Context, in In) *Future[Out] {
+	if b.fresh != nil {
+		b = b.fresh()
+	}
 	f := &Future[Out]{out: b.out, err: b.err}
 	if f.err != nil {
 		return f

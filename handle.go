@@ -33,7 +33,7 @@ const registerTimeout = 10 * time.Second
 // status.InvalidArgument; service.WithValidator judges requests by the whole schema.
 func Handle[In, Out any](p Provider, method string, f func(ctx context.Context, in In) (Out, error), opts ...Option) (*Registration, error) {
 	o := service.Apply(opts)
-	h := &handler[In, Out]{in: newDecoder[In](o.Codec), out: newDecoder[Out](o.Codec), f: f}
+	h := &handler[In, Out]{in: newDecoder[In](o.Codec), out: newDecoder[Out](o.Codec), f: f, opts: &o}
 	return offer[In, Out](p, method, session.Unary, &o, h.in, h.serve)
 }
 
@@ -56,12 +56,17 @@ type handler[In, Out any] struct {
 	in  *decoder[In]
 	out *decoder[Out]
 	f   func(ctx context.Context, in In) (Out, error)
+
+	opts *options
 }
 
 func (h *handler[In, Out]) serve(c *session.Call) {
 	if c.Shape() != session.Unary {
 		c.Fail(wrongShape(c, session.Unary))
 		return
+	}
+	if h.in.alone {
+		h = h.anew()
 	}
 	var in In
 	if err := h.in.request(c, &in); err != nil {

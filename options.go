@@ -99,6 +99,7 @@ type decoder[T any] struct {
 	errs   []error
 	adopts bool             // T is bytes in one of the codecs
 	judge  jsonschema.Judge // nil mostly
+	alone  bool             // each call has a codec of its own
 }
 
 // newDecoder resolves T with the built-in codecs and one more, which may be nil.
@@ -107,7 +108,11 @@ func newDecoder[T any](extra codec.Codec) *decoder[T] {
 	if extra != nil {
 		set = set.With(extra)
 	}
+	if _, ok := extra.(codec.Exclusive); ok {
+		set = codec.NewSet(extra)
+	}
 	d := &decoder[T]{}
+	_, d.alone = extra.(codec.Dialogue)
 	for _, c := range set.All() {
 		v, err := valueOf[T](c)
 		v.c = c

@@ -49,12 +49,14 @@ func HandleStream[In, Item any](p Provider, method string, f func(ctx context.Co
 	o := service.Apply(opts)
 	ins := newDecoder[In](o.Codec)
 	return offer[In, Item](p, method, session.ServerStream, &o, ins, func(c *session.Call) {
+		o, own := answering(&o)
+		ins := decoding(ins, o, own)
 		var in In
 		if err := ins.decode(c.Codec, c.Payload, &in); err != nil {
 			c.Fail(err)
 			return
 		}
-		serveDuplex(c, session.ServerStream, &o, nil, func(ctx context.Context, d *Duplex[Item, struct{}]) error {
+		serveDuplex(c, session.ServerStream, o, nil, func(ctx context.Context, d *Duplex[Item, struct{}]) error {
 			return f(ctx, in, func(item Item) error { return d.Send(ctx, item) })
 		})
 	})
@@ -79,6 +81,7 @@ func Open[In, Out any](ctx context.Context, c Caller, method string, opts ...Opt
 // open begins a streaming call; request may be nil.
 func open[In, Out any](ctx context.Context, c Caller, method string, shape session.Shape, request *In, opts []Option) (*Duplex[In, Out], error) {
 	o := service.Apply(opts)
+	begin(&o)
 	cd := callCodec(&o, reflect.TypeFor[In](), reflect.TypeFor[Out]()) // of what comes back
 	items := cd
 	if request == nil {
@@ -194,7 +197,10 @@ func (d *Duplex[In, Out]) Wait(ctx context.Context) error {
 func HandleDuplex[In, Out any](p Provider, method string, f func(ctx context.Context, d *Duplex[Out, In]) error, opts ...Option) (*Registration, error) {
 	o := service.Apply(opts)
 	ins := newDecoder[In](o.Codec)
-	return offer[In, Out](p, method, session.Duplex, &o, ins, func(c *session.Call) { serveDuplex(c, session.Duplex, &o, ins, f) })
+	return offer[In, Out](p, method, session.Duplex, &o, ins, func(c *session.Call) {
+		o, own := answering(&o)
+		serveDuplex(c, session.Duplex, o, decoding(ins, o, own), f)
+	})
 }
 
 // serveDuplex serves a call with streams. Items go out in the codec of the request; what
@@ -264,6 +270,8 @@ func HandleUpload[Item, Out any](p Provider, method string, f func(ctx context.C
 			c.Fail(wrongShape(c, session.ClientStream))
 			return
 		}
+		o, own := answering(&o)
+		ins, outs := decoding(ins, o, own), decoding(outs, o, own)
 		w, err := outs.find(c.Codec)
 		if err != nil {
 			c.Fail(err)

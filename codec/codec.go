@@ -5,7 +5,7 @@ package codec
 // ID is the number of a codec in a frame header. It is part of the protocol.
 type ID uint8
 
-// The codecs that Plexus knows. 6 to 127 are reserved for it.
+// The codecs that Plexus knows. 7 to 127 are reserved for it; 6 is IDSealed.
 const (
 	IDRaw         ID = 0
 	IDJSON        ID = 1

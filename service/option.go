@@ -102,7 +102,7 @@ func (o *Options) TopicTerms() TopicTerms {
 
 // speaksJSON reports whether the values have the form that they have in JSON.
 func (o *Options) speaksJSON() bool {
-	return o.Codec == nil || o.Codec.ID() != codec.IDProtobuf && o.Codec.ID() < codec.IDCustom
+	return o.Codec == nil || o.Codec.ID() < codec.IDCustom && o.Codec.ID() != codec.IDProtobuf && o.Codec.ID() != codec.IDSealed
 }
 
 // Judge returns what judges input by a schema, nil if there is no Validator or no schema.

@@ -11,7 +11,7 @@ package layers
 //	L3  client  server  hub/directory  hub/balance  hub/guard  hub/deadletter  hub/schema  hub/bulletin  hub/quota
 //	    hub/letterbox  hub/deadletter/bolt  hub/retain  hub/outlet  hub/receipt  hub/routes
 //	L2  session  service
-//	L1  codec  codec/*  transport  transport/*  auth  auth/*  jsonschema  jsonschema/*  telemetry  telemetry/*
+//	L1  codec  codec/*  transport  transport/*  auth  auth/*  seal  jsonschema  jsonschema/*  telemetry  telemetry/*
 //	L0  endpoint  status  subject  operation  wire  internal/*
 //
 // A row is one package with its internal/ packages, or, as "x/*", every room directly below x with all that is inside
@@ -32,6 +32,7 @@ var table = []row{
 	{layer: 1, path: "transport/*", also: []string{"transport"}, never: []string{"wire"}}, // implements its interfaces
 	{layer: 1, path: "auth"},
 	{layer: 1, path: "auth/*", also: []string{"auth"}}, // implements its interface
+	{layer: 1, path: "seal", also: []string{"codec"}}, // a codec around another
 	{layer: 1, path: "jsonschema"},
 	{layer: 1, path: "jsonschema/*", also: []string{"jsonschema", "codec"}}, // judges payloads, behind its interface
 	{layer: 1, path: "telemetry"},
