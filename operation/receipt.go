@@ -31,6 +31,14 @@ type Miss struct {
 	DeadLettered bool `json:"dead_lettered,omitempty"`
 }
 
+// String returns who missed it and why, and whether it is kept.
+func (m Miss) String() string {
+	if m.DeadLettered {
+		return "{" + m.Member + " " + m.Reason + ", dead-lettered}"
+	}
+	return "{" + m.Member + " " + m.Reason + "}"
+}
+
 // MissDeadline: the receiver has not said in time that it took the publication. It may have,
 // or may still.
 const MissDeadline = "deadline"

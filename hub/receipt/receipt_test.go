@@ -52,13 +52,13 @@ func TestReceipt(t *testing.T) {
 			r.Took(s[2]) // not a receiver of this
 			r.End(operation.MissDeadline)
 			r.Took(s[0])
-		}, "2 0 [] [{a deadline false} {b queue_full false}]"},
+		}, "2 0 [] [{a deadline} {b queue_full}]"},
 		{"end before the seal", func(r *Receipt) {
 			r.Expect(s[0], "a")
 			r.End("x")
 			r.Expect(s[1], "b")
 			r.Seal()
-		}, "1 0 [] [{a x false}]"},
+		}, "1 0 [] [{a x}]"},
 		{"dropped", func(r *Receipt) {
 			r.Expect(s[0], "a")
 			if !r.Drop() || r.Drop() {
