@@ -243,7 +243,7 @@ func TestNoiseFiles(t *testing.T) {
 		return c.Operate(t.Context(), operation.Status, operation.Empty{}, nil)
 	}
 	must(t, dial(ann))
-	if err := dial(bob); status.CodeOf(err) != status.Unavailable && status.CodeOf(err) != status.PermissionDenied {
+	if err := dial(bob); status.CodeOf(err) != status.PermissionDenied {
 		t.Errorf("bob: %v", err)
 	}
 	must(t, os.WriteFile(list, []byte(ann.Public().String()+"\n"+bob.Public().String()+"\n"), 0o600))

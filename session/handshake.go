@@ -161,6 +161,9 @@ func (h *handshake) broken(op string, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &status.Error{Code: status.Unavailable, Message: "the peer closed the connection during the handshake", Err: io.ErrUnexpectedEOF}
 	}
+	if errors.Is(err, transport.ErrDenied) {
+		return &status.Error{Code: status.PermissionDenied, Message: err.Error(), Err: err}
+	}
 	return &status.Error{Code: status.Unavailable, Message: "the handshake broke off (" + op + ": " + err.Error() + ")", Err: err}
 }
 
