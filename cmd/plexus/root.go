@@ -52,7 +52,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("hub", a.serve(), a.bridge(), a.explore(), a.schema(), a.members(), a.kick(), a.status(), a.stats(), a.deadLetters(), a.access(), a.reload(), a.stop())
 	add("talk", a.call(), a.stream(), a.provide(), a.send(), a.broadcast(), a.publish(), a.subscribe())
-	add("tools", a.runChild(), a.endpoint(), a.token(), a.noiseKeys(), a.demo(), a.bench(), a.doctor(), a.version())
+	add("tools", a.runChild(), a.endpoint(), a.token(), a.noiseKeys(), a.sealKeys(), a.demo(), a.bench(), a.doctor(), a.version())
 	root.AddCommand(a.demoRole(), a.benchRole(), a.keeper(), exitCodesTopic())
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")

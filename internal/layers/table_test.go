@@ -32,7 +32,7 @@ var table = []row{
 	{layer: 1, path: "transport/*", also: []string{"transport"}, never: []string{"wire"}}, // implements its interfaces
 	{layer: 1, path: "auth"},
 	{layer: 1, path: "auth/*", also: []string{"auth"}}, // implements its interface
-	{layer: 1, path: "seal", also: []string{"codec"}}, // a codec around another
+	{layer: 1, path: "seal", also: []string{"codec"}},  // a codec around another
 	{layer: 1, path: "jsonschema"},
 	{layer: 1, path: "jsonschema/*", also: []string{"jsonschema", "codec"}}, // judges payloads, behind its interface
 	{layer: 1, path: "telemetry"},
