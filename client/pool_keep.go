@@ -39,8 +39,19 @@ func (p *Pool) sweep() {
 	every := p.interval()
 	t := time.NewTicker(every)
 	defer t.Stop()
-	unchecked := time.Duration(0)
-	for p.topUp() {
+	unchecked, row := time.Duration(0), 0 // row: how many were opened without a pause
+	for {
+		a, stay := p.topUp()
+		if !stay {
+			return
+		}
+		if a != nil {
+			<-a.done // soon, also at the end of p.ctx
+			if row++; a.err == nil && row < p.cfg.MinIdle {
+				continue
+			}
+		}
+		row = 0
 		select {
 		case <-t.C:
 		case <-p.ctx.Done():
@@ -54,14 +65,15 @@ func (p *Pool) sweep() {
 	}
 }
 
-// topUp opens a session if too few are idle. It reports whether the sweeper stays.
-func (p *Pool) topUp() bool {
+// topUp opens a session if too few are idle: the attempt is to be waited for. It reports whether
+// the sweeper stays.
+func (p *Pool) topUp() (a *opening, stay bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := *p.members.Load()
 	if p.closed || len(all) == 0 && p.attempt == nil && p.cfg.MinIdle == 0 {
 		p.sweeping = false
-		return false
+		return nil, false
 	}
 	idle := 0
 	for _, m := range all {
@@ -69,10 +81,13 @@ func (p *Pool) topUp() bool {
 			idle++
 		}
 	}
-	if idle < p.cfg.MinIdle && len(all) < p.cfg.MaxOpen && p.attempt == nil {
+	if idle >= p.cfg.MinIdle || len(all) >= p.cfg.MaxOpen {
+		return nil, true
+	}
+	if p.attempt == nil {
 		p.openLocked()
 	}
-	return true
+	return p.attempt, true
 }
 
 // thin closes what has ended, and what has been idle too long or is idle too much.

@@ -201,6 +201,12 @@ func TestPoolSpreads(t *testing.T) {
 // stays; a stream is a use.
 func TestPoolIdle(t *testing.T) {
 	swim(t, func(t *testing.T, l *lake) {
+		ready := l.pool(client.PoolConfig{MinIdle: 3})
+		synctest.Wait()
+		if st := ready.Stats(); st.Open != 3 {
+			t.Errorf("three are to be kept ready: %+v", st)
+		}
+		ready.Close()
 		p := l.pool(client.PoolConfig{MaxOpen: 4, Calls: 1, MinIdle: 1, IdleTimeout: time.Minute, Check: -1})
 		synctest.Wait()
 		if st := p.Stats(); st.Open != 1 || st.Idle != 1 {
