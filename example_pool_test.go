@@ -39,6 +39,7 @@ func Example_pool() {
 		})
 	}
 	wg.Wait()
-	fmt.Println(pool.Stats().Open, "sessions")
-	// Output: 2 sessions
+	st := pool.Stats()
+	fmt.Println("two sessions at most:", st.Open <= 2, "calls under way:", st.Calls)
+	// Output: two sessions at most: true calls under way: 0
 }
