@@ -61,6 +61,7 @@ type Client struct {
 	dial     *attempt
 	channels map[string]*service.Channel
 	wg       sync.WaitGroup
+	lost     sync.WaitGroup // sessions that were lost, until their handlers have ended
 	done     chan struct{}
 	over     bool
 	tried    time.Time // when the last attempt began
@@ -311,6 +312,7 @@ func (c *Client) Shutdown(ctx context.Context, drain bool) error {
 	if s != nil {
 		s.Wait()
 	}
+	c.lost.Wait()
 	c.table.Close()
 	return err
 }

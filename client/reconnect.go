@@ -133,6 +133,7 @@ func (c *Client) follow(s *session.Session, err error) (ended bool) {
 	a := &attempt{done: make(chan struct{}), cancel: cancel, lender: ctx, anew: true, cause: err}
 	c.dial = a
 	c.offline.begin()
+	c.lost.Go(s.Wait)
 	c.wg.Go(func() { c.reconnect(ctx, a) })
 	return false
 }

@@ -249,7 +249,7 @@ func (x *execution) endLocked(reason *status.Error) {
 // Answered implements session.Recorder.
 func (x *execution) Answered(m session.Message, err *status.Error) {
 	a := answer{codec: m.Codec, err: err}
-	size := 0
+	var size int
 	if err == nil {
 		a.payload = slices.Clone(m.Payload)
 		size = len(a.payload)

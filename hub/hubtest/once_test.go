@@ -261,3 +261,34 @@ func TestOncePoison(t *testing.T) {
 		}
 	})
 }
+
+// Close waits for the handlers of connections that were lost, too.
+func TestOnceCloseWaitsForLostHandlers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hubtest.New(t, nil)
+		stays, caller, provider := h.Join("stays"), h.Join("caller", reconnects), h.Join("provider", reconnects)
+		_, err := stays.Channel("ch").Join(t.Context())
+		must(t, err)
+		began := make(chan struct{}, 1)
+		var ended atomic.Bool
+		_, err = plexus.Handle(provider.Channel("ch"), "job", func(ctx context.Context, _ int) (string, error) {
+			began <- struct{}{}
+			<-ctx.Done()
+			time.Sleep(time.Minute) // in the bubble: it takes its time to end
+			ended.Store(true)
+			return "", ctx.Err()
+		})
+		must(t, err)
+		call := ask(t.Context(), caller.Channel("ch"), 1, plexus.WithIdempotent())
+		<-began
+		provider.Cut()
+		time.Sleep(2 * time.Second) // the second copy waits at the connection that followed
+		must(t, provider.Close())
+		if !ended.Load() {
+			t.Error("Close has not waited")
+		}
+		if got := <-call; got.err == nil {
+			t.Error(got)
+		}
+	})
+}
