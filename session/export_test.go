@@ -2,7 +2,10 @@
 
 package session
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // SetHardLimit makes the end of a session whose peer reads nothing cheap to test.
 func (s *Session) SetHardLimit(n int) { s.hardLimit = n }
@@ -43,10 +46,13 @@ func (k *Keeper) Due() int {
 // moments they were looked at within length, and how often altogether.
 func Errands(n int, period, apart, length time.Duration) (moments, looks int) {
 	var a agenda
+	var mu sync.Mutex
 	seen := make(map[time.Time]bool)
 	all := make([]chore, n)
 	for i := range all {
 		all[i].look = func(time.Duration) time.Duration {
+			mu.Lock() // the last may be looked at while they are struck off
+			defer mu.Unlock()
 			seen[time.Now()] = true
 			looks++
 			return period
@@ -58,6 +64,8 @@ func Errands(n int, period, apart, length time.Duration) (moments, looks int) {
 	for i := range all {
 		a.strike(&all[i])
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	return len(seen), looks
 }
 
