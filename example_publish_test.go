@@ -76,7 +76,7 @@ func ExamplePublish_acknowledged() {
 	fatal(plexus.Publish(ctx, seller, "price", 2, service.WithReceipt(&r)))
 	fmt.Println(<-taken, r.Receivers, r.Complete())
 
-	soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	soon, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
 	fatal(plexus.Publish(soon, seller, "price", 3, service.WithReceipt(&r))) // nobody reads now
 	fmt.Println(r.Missed, r.Complete())
