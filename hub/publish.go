@@ -114,11 +114,10 @@ func (p *publisher) mayPass() error {
 	if err := p.m.mayPass(1); err != nil {
 		return err
 	}
-	t := p.topic.room.toll
-	if t == nil || p.pass.check(p.m, p.want()) != nil {
-		return nil // who may not publish at all is told so, and takes no others' place
+	if t := p.topic.room.toll; t != nil && p.pass.check(p.m, p.want()) == nil {
+		return t.pay(p.m)
 	}
-	return t.pay(p.m)
+	return nil // also for who may not publish at all: he is told so, and takes no others' place
 }
 
 // paced reports whether anything bounds the publications in a second.

@@ -350,19 +350,7 @@ var expired = func() context.Context {
 // Shutdown stops accepting, lets what is under way end until ctx does, then ends all
 // sessions. It returns how many calls were cut.
 func (s *Server) Shutdown(ctx context.Context) (cut int, err error) {
-	s.mu.Lock()
-	s.closed = true
-	for l := range s.listeners {
-		l.Close()
-	}
-	for c := range s.pending {
-		c.Close()
-	}
-	sessions := make([]*session.Session, 0, len(s.sessions))
-	for x := range s.sessions {
-		sessions = append(sessions, x)
-	}
-	s.mu.Unlock()
+	sessions := s.stopAccepting()
 	s.offers.EndSubscriptions()
 	cut, err = drainAll(ctx, sessions)
 	s.offers.Close()

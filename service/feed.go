@@ -41,6 +41,8 @@ type feed struct {
 	sending bool
 	again   bool // send was called while somebody was sending
 	closed  bool
+	emptied chan struct{} // closed when nothing waits, or the feed is; nil mostly
+	left    int           // publications that were dropped because the feed was closed
 }
 
 type queuedItem struct {
@@ -154,12 +156,7 @@ func (f *feed) end(reason *status.Error) {
 func (f *feed) close() bool {
 	t := f.table
 	t.mu.Lock()
-	if trie := t.feeds[f.key.channel]; trie != nil {
-		if trie.Remove(f.key.name, f); trie.Len() == 0 {
-			delete(t.feeds, f.key.channel)
-		}
-	}
-	delete(t.open, f)
+	f.forgetLocked()
 	t.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -175,7 +172,9 @@ func (f *feed) close() bool {
 		t.dropped.Add(1)
 		q.buf.Release()
 	}
+	f.left += len(f.queue)
 	f.queue = nil
+	f.emptyLocked()
 	return true
 }
 
@@ -256,8 +255,10 @@ func (f *feed) send() {
 	if f.closed && f.inHand != nil {
 		f.inHand.buf.Release()
 		f.inHand = nil
+		f.left++
 		f.table.dropped.Add(1)
 	}
+	f.emptyLocked()
 	if sent {
 		f.stream.Session().FlushLater()
 	}
