@@ -132,3 +132,18 @@ func TestWhoIsScreened(t *testing.T) {
 		defer func() { s.Close(); s.Wait() }()
 	}
 }
+
+// Handshakes that end make room for those that wait: nobody is sent away because many come at
+// the same moment.
+func TestFewHandshakesForMany(t *testing.T) {
+	const n = 50
+	srv, dial, _ := start(t, server.Config{MaxHandshakes: 2})
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() { _, _ = dial("") })
+	}
+	wg.Wait()
+	if st := srv.Stats(); st.Accepted < n*9/10 { // the machine may stand still for a moment
+		t.Errorf("%d of %d came in: %+v", st.Accepted, n, st)
+	}
+}

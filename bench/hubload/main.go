@@ -104,7 +104,7 @@ func run(name string, tell func(first, then usage, r report)) error {
 		MaxChannels: *channels + 100, MaxChannelsPerMember: *channels + 100, MaxSubscriptionsPerMember: *subscriptions + 100,
 		MaxMembersPerChannel: *members + 100,
 	})
-	srv, err := plexus.Listen(at, &plexus.ListenOptions{Hub: h, MaxSessions: *members + 1000})
+	srv, err := plexus.Listen(at, &plexus.ListenOptions{Hub: h, MaxSessions: *members + 1000, MaxSessionRate: -1})
 	if err != nil {
 		return err
 	}
