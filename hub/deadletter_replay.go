@@ -136,21 +136,35 @@ func (d *deadLetters) send(ctx context.Context, r *deadletter.Record, everybody 
 	return result
 }
 
+// across is what is said of a letter that only a bridge would take: it passes on what members
+// send, in their names, and not what the hub sends in its own.
+func across(r *deadletter.Record) error {
+	return status.Errorf(status.NotFound, "who takes %s/%s is at another hub: dead letters do not go over bridges", r.Channel, r.Name)
+}
+
 // publish gives a publication to the subscriptions of who missed it, or to all there are.
 func (d *deadLetters) publish(ctx context.Context, r *deadletter.Record, m session.Message, everybody bool, result chan<- error) error {
 	h := d.h
 	label := wire.Bind{Class: wire.ClassLabel, Channel: r.Channel, Name: r.Name}
 	h.mu.RLock()
 	var feeds []*feed
+	bridges := 0
 	if room := h.rooms[r.Channel]; room != nil {
 		for _, f := range room.trie.Match(nil, r.Name) {
-			if everybody || r.Receiver == "" || f.m.id == r.Receiver {
+			switch {
+			case !everybody && r.Receiver != "" && f.m.id != r.Receiver:
+			case f.m.isBridge():
+				bridges++
+			default:
 				feeds = append(feeds, f)
 			}
 		}
 	}
 	h.mu.RUnlock()
 	if len(feeds) == 0 {
+		if bridges > 0 {
+			return across(r)
+		}
 		if everybody || r.Receiver == "" {
 			return status.Errorf(status.NotFound, "nobody subscribes to %s/%s", r.Channel, r.Name)
 		}
@@ -211,6 +225,10 @@ func (d *deadLetters) emit(r *deadletter.Record, m session.Message, everybody bo
 		}
 	}
 	h.mu.RUnlock()
+	there := len(to)
+	if to = slices.DeleteFunc(to, (*Member).isBridge); len(to) < there && len(to) == 0 {
+		return across(r)
+	}
 	if len(to) == 0 {
 		return status.Errorf(status.NotFound, "nobody is there to take %s/%s", r.Channel, r.Name)
 	}
@@ -247,6 +265,10 @@ func (d *deadLetters) call(ctx context.Context, r *deadletter.Record, m session.
 			return status.Errorf(status.Overloaded, "no provider of %s/%s takes it now", r.Channel, r.Name)
 		}
 		o = picked
+	}
+	if o.m.isBridge() {
+		o.unused()
+		return across(r)
 	}
 	if left, ok := ctx.Deadline(); ok {
 		m.Deadline = uint32(min(time.Until(left).Microseconds()+1, 1<<32-1))

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/auth"
+	"github.com/plexus-ipc/plexus/client"
 	"github.com/plexus-ipc/plexus/hub"
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/guard"
@@ -337,6 +339,27 @@ func TestDeadLettersOfCalls(t *testing.T) {
 		h.Quiet()
 		if len(s.all) != 1 || s.all[0].Reason != operation.ReasonExpired {
 			t.Fatalf("%+v", s.all)
+		}
+	})
+}
+
+// What only a bridge would take stays: it is not lost behind the bridge.
+func TestDeadLettersDoNotGoOverBridges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(shelf)
+		h := letterHub(t, s, hub.Config{Bridges: func(auth.Identity) bool { return true }}, "ch/*")
+		p := h.Join("p")
+		link := h.Join("link", func(c *client.Config) { c.Session.Features = append(c.Session.Features, operation.FeatureBridge) })
+		_, err := plexus.Declare(p.Channel("ch"), "t")
+		must(t, err)
+		must(t, plexus.Publish(t.Context(), p.Channel("ch"), "t", []byte("x")))
+		h.Quiet()
+		_, err = plexus.Subscribe[[]byte](t.Context(), link.Channel("ch"), "t")
+		must(t, err)
+		out, err := p.Channel("").ReplayDeadLetters(t.Context(), operation.DeadLetterReplay{DeadLetterFilter: operation.DeadLetterFilter{All: true}})
+		must(t, err)
+		if out.Sent != 0 || len(out.Failed) != 1 || !strings.Contains(out.Failed[0].Reason, "another hub") || len(s.all) != 1 {
+			t.Fatalf("%+v", out)
 		}
 	})
 }
