@@ -272,8 +272,8 @@ func TestAccessOfPatterns(t *testing.T) {
 	if c.Replayed != 1 {
 		t.Fatalf("%+v", c)
 	}
-	for name, r := range topics {
-		must(t, owner.emit(r, "live "+name))
+	for _, name := range []string{"b", "a.secret", "a.one"} {
+		must(t, owner.emit(topics[name], "live "+name))
 	}
 	for _, want := range []string{"kept a.one", "live a.one"} {
 		if item, err := x.Recv(patience(t), nil); err != nil || string(item.Payload) != want {
