@@ -334,3 +334,61 @@ func TestSealedAndSchema(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// parrot is a codec that says what somebody else has said.
+type parrot struct{ said []byte }
+
+func (parrot) ID() codec.ID                               { return codec.IDSealed }
+func (parrot) Name() string                               { return "parrot" }
+func (p parrot) Append(dst []byte, _ any) ([]byte, error) { return append(dst, p.said...), nil }
+func (parrot) Decode([]byte, any) error                   { return nil }
+
+// What the hub has kept, or a member has overheard, does not count again; a key that was
+// replaced is of no use, and the new one is at once.
+func TestReplayAndRotationThroughHub(t *testing.T) {
+	w := newSealedWorld(t, nil, "ann", "bob", "eve")
+	ctx := t.Context()
+	_, err := plexus.Declare(w.room("ann"), "news", plexus.WithShared())
+	must(t, err)
+	sub, err := plexus.Subscribe[seal.Signed[string]](ctx, w.room("bob"), "news", w.with("bob", "news"))
+	must(t, err)
+	next := func(who string, said []byte) (string, error) {
+		must(t, plexus.Publish(ctx, w.room(who), "news", "", plexus.WithCodec(parrot{said})))
+		p, err := sub.Next(ctx)
+		return p.Value.Value, err
+	}
+	says := func(self *seal.Identity) []byte {
+		c, err := seal.New(seal.Config{Self: self, Ring: w.ring, Channel: "room", Name: "news", To: []string{"bob"}})
+		must(t, err)
+		said, err := c.Append(nil, "sell")
+		must(t, err)
+		return said
+	}
+	said := says(w.ids["ann"])
+	if v, err := next("ann", said); v != "sell" || err != nil {
+		t.Fatal(v, err)
+	}
+	for _, who := range []string{"eve", "ann"} {
+		if v, err := next(who, said); v != "" || !errors.Is(err, seal.ErrReplay) {
+			t.Errorf("again by %s: %q, %v", who, v, err)
+		}
+	}
+	fresh, err := seal.Generate(seal.Hybrid)
+	must(t, err)
+	if v, err := next("ann", says(fresh)); v != "" || !errors.Is(err, seal.ErrUnknown) {
+		t.Errorf("a key that nobody knows yet: %q, %v", v, err)
+	}
+	must(t, w.ring.Add("ann", fresh.Public()))
+	for _, id := range []*seal.Identity{fresh, w.ids["ann"]} {
+		if v, err := next("ann", says(id)); v != "sell" || err != nil {
+			t.Errorf("during the rotation: %q, %v", v, err)
+		}
+	}
+	w.ring.Remove("ann", w.ids["ann"].Public())
+	if v, err := next("ann", says(w.ids["ann"])); v != "" || !errors.Is(err, seal.ErrUnknown) {
+		t.Errorf("the old key afterwards: %q, %v", v, err)
+	}
+	if v, err := next("ann", says(fresh)); v != "sell" || err != nil {
+		t.Errorf("the new key afterwards: %q, %v", v, err)
+	}
+}

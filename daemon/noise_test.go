@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/plexus-ipc/plexus"
 	"github.com/plexus-ipc/plexus/daemon"
@@ -274,6 +275,42 @@ func TestNoiseFilesThatAreWrong(t *testing.T) {
 		_, err := daemon.New(daemon.Config{Listen: []string{"noise+tcp://127.0.0.1:0"}, Noise: files})
 		if status.CodeOf(err) != status.InvalidArgument || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+}
+
+// Strangers who connect and say nothing, or half of something, delay nobody, and are cut when their
+// time is up.
+func TestSilentStrangers(t *testing.T) {
+	key := noise.GenerateKey()
+	d, err := noise.New(socket.TCP(), noise.Config{Shared: key, HandshakeTimeout: 200 * time.Millisecond})
+	must(t, err)
+	srv, err := plexus.Listen("noise+tcp://127.0.0.1:0", &plexus.ListenOptions{More: []transport.Transport{d}})
+	must(t, err)
+	defer srv.Close()
+	_, err = plexus.Handle(srv, "echo", func(_ context.Context, s string) (string, error) { return s, nil })
+	must(t, err)
+	ep, err := endpoint.Parse(srv.Endpoints()[0])
+	must(t, err)
+	var strangers []net.Conn
+	for i := range 100 {
+		nc, err := net.Dial("tcp", ep.Address())
+		must(t, err)
+		defer nc.Close()
+		_, err = io.WriteString(nc, "plxnois\x11\x00\x30 and so on"[:i%20])
+		must(t, err)
+		strangers = append(strangers, nc)
+	}
+	c, err := plexus.Dial(t.Context(), srv.Endpoints()[0], &plexus.DialOptions{More: []transport.Transport{d}})
+	must(t, err)
+	defer c.Close()
+	if out, err := plexus.Call[string](t.Context(), c, "echo", "x"); out != "x" || err != nil {
+		t.Error(out, err)
+	}
+	for _, nc := range strangers {
+		must(t, nc.SetReadDeadline(time.Now().Add(20*time.Second)))
+		if n, err := nc.Read(make([]byte, 1)); n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a stranger is answered, or still there: %d bytes, %v", n, err)
 		}
 	}
 }

@@ -89,10 +89,10 @@ type Credentialer interface {
 	PeerCredentials() (Credentials, error)
 }
 
-// Binder is offered by a Conn that is itself a secure channel (TLS).
+// Binder is offered by a Conn that is itself a secure channel (TLS, Noise).
 type Binder interface {
 	// ChannelBinding returns bytes that are the same at both ends of this very
-	// connection and at no other (RFC 9266, tls-exporter), so that a proof of a secret
+	// connection and at no other (RFC 9266, tls-exporter; the hash of a Noise handshake), so that a proof of a secret
 	// cannot be relayed.
 	ChannelBinding() ([]byte, error)
 }
