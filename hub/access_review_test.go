@@ -5,6 +5,7 @@ package hub_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -418,38 +419,46 @@ func TestAccessChangesUnderLoad(t *testing.T) {
 	t.Logf("%d changes", 2*rounds)
 }
 
-// A list that changes in the moment in which a call begins: it does not begin, or it ends.
+// A list that changes in the moment in which calls begin: each does not begin, or it ends.
 func TestNoCallSlipsThroughAccess(t *testing.T) {
 	h := newHouse(t, hub.Config{Access: access(t, rule("*", "*", ""))})
-	p, c := h.enter("p", router(map[string]func(*session.Call){"block": func(c *session.Call) {
+	p := h.enter("p", router(map[string]func(*session.Call){"block": func(c *session.Call) {
 		<-c.Context().Done()
 		c.Fail(c.Context().Err())
-	}})), h.enter("c", nil)
+	}}))
 	p.provide("ch", "block")
-	p.share("pooled", operation.Sharing{Group: "g", Capacity: 3})
+	callers := []*party{h.as(token("c")).join("", nil), h.join("", nil), h.join("", nil)}
 	all, no, none := access(t, rule("*", "*", "")), access(t, rule("*", "*", ""), rule("c", "!call", "ch")), access(t, rule("*", "*", ""), rule("p", "!provide", "ch"))
+	const each = 4
+	ended := make(chan error, each*len(callers))
 	for i := range 200 {
-		ended := make(chan error, 1)
-		go func() {
-			r := c.s.Route(method("ch", "block"))
-			if i%2 == 0 {
-				_, err := r.Call(patience(t), session.Message{}, nil)
+		for n := range cap(ended) {
+			r := callers[n%len(callers)].s.Route(method("ch", "block"))
+			go func() {
+				if n%4 > 0 {
+					_, err := r.Call(patience(t), session.Message{}, nil)
+					ended <- err
+					return
+				}
+				x, err := r.Open(t.Context(), wire.ServerStream, session.Message{})
+				if err == nil {
+					_, err = x.Recv(patience(t), nil)
+				}
 				ended <- err
-				return
-			}
-			x, err := r.Open(t.Context(), wire.ServerStream, session.Message{})
-			if err == nil {
-				_, err = x.Recv(patience(t), nil)
-			}
-			ended <- err
-		}()
+			}()
+		}
 		list := no
-		if i%4 > 1 {
+		if i%4 == 3 {
 			list = none
 		}
+		for range i % 40 {
+			runtime.Gosched()
+		}
 		h.h.SetAccess(list)
-		if err := <-ended; status.CodeOf(err) != status.PermissionDenied && status.CodeOf(err) != status.Unavailable && status.CodeOf(err) != status.NoProvider {
-			t.Fatal(i, err)
+		for range cap(ended) {
+			if err := <-ended; status.CodeOf(err) != status.PermissionDenied && status.CodeOf(err) != status.Unavailable && status.CodeOf(err) != status.NoProvider {
+				t.Fatal(i, err)
+			}
 		}
 		h.h.SetAccess(all)
 		if list == none {
