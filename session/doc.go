@@ -14,7 +14,9 @@
 //	calls.go      the calls begun here     call.go  those that somebody waits for
 //	dispatch.go   inbound frames   inbound.go, serve.go  the peer's routes and calls
 //	stream.go     streams          item.go  what they bring     assemble.go  messages in several frames
-//	context.go    handlers' contexts   ping.go  heartbeat   source.go  who sent it
+//	context.go    handlers' contexts   ping.go  PING and PONG   source.go  who sent it
+//	heart.go      heartbeats     timeout.go  other time limits, lateness.go that of the handshake
+//	agenda.go     the one timer for them
 //
 // Errors are *status.Error values throughout.
 //
