@@ -214,3 +214,26 @@ func TestRatesAreChecked(t *testing.T) {
 	}()
 	hub.New(hub.Config{ChannelRates: []quota.ChannelRate{{Pattern: "a..b", Rate: 1}}})
 }
+
+// A call that is bounded by its member, its user and its channel allocates nothing, either.
+func TestNoAllocationPerBoundedCall(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	h := newHouse(t, hub.Config{ChannelRates: ruled(1e9), MaxRatePerMember: 1e9, PerUser: quota.Bounds{Rate: 1e9}})
+	h.pipe = unixPipe(t)
+	h.join("p", echoing).provide("fast.x", "echo")
+	r := h.join("c", nil).s.Route(method("fast.x", "echo"))
+	payload, buf := make([]byte, 64), make([]byte, 0, 64)
+	call := func() {
+		if _, err := r.Call(t.Context(), session.Message{Payload: payload}, buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		call()
+	}
+	if n := testing.AllocsPerRun(2000, call); n >= 1 {
+		t.Fatalf("%v allocations per call", n)
+	}
+}
