@@ -175,7 +175,7 @@ func TestWrongProtocol(t *testing.T) {
 			if hello != "p" && !errors.Is(err, ErrProtocol) || err == nil {
 				t.Errorf("%q: %v", hello, err)
 			}
-			if took := time.Since(began); took > time.Second {
+			if took := time.Since(began); took > DefaultHandshakeTimeout/2 {
 				t.Errorf("%q: it took %v", hello, took)
 			}
 			check(t, c.Close())
