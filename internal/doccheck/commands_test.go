@@ -118,7 +118,7 @@ func commands(b block) []string {
 	return all
 }
 
-var verbLine = regexp.MustCompile(`(?m)^  ([a-z-]+) {2,}\S`)
+var verbLine = regexp.MustCompile(`(?m)^  ([a-z-]+) +[A-Z]`)
 
 // verbs builds the binary and asks it for its verbs and their help. Without the workspace there is no binary: nil.
 func verbs(t *testing.T, dir string) map[string]string {
