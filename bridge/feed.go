@@ -4,6 +4,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/session"
@@ -70,7 +71,8 @@ func (s *side) gap(payload []byte, channel string) {
 
 // publish passes one on, in the name of who has published it.
 func (s *side) publish(item *session.Item) {
-	g := s.other.speaker(s.s.SourceName(item.Source))
+	id := s.s.SourceName(item.Source)
+	g := s.other.speaker(id, func() string { return s.lifeOf(id, item.From.Channel) })
 	if g == nil {
 		return
 	}
@@ -80,9 +82,24 @@ func (s *side) publish(item *session.Item) {
 	}, true)
 }
 
+// lifeOf returns what tells the session of a member of a channel from others that its id has
+// had, "" if that cannot be told: it is not in the channel.
+func (s *side) lifeOf(id, channel string) string {
+	list, _, err := s.members(channel)
+	i := slices.IndexFunc(list.Members, func(m operation.Member) bool { return m.ID == id })
+	if err != nil || i < 0 {
+		return ""
+	}
+	return list.Members[i].Session
+}
+
+// unknown is the life of somebody who cannot be asked for.
+func unknown() string { return "" }
+
 // speaker returns the guest at s for a member of the other side. If another link speaks for
-// it, or it is of s's own hub, it is nil.
-func (s *side) speaker(id string) *guest {
+// it, or it is of s's own hub, it is nil. Without a guest there will be one, with the life that is
+// asked for without a lock: hubs compare by it what comes by two ways.
+func (s *side) speaker(id string, life func() string) *guest {
 	if id == "" {
 		return nil
 	}
@@ -94,8 +111,14 @@ func (s *side) speaker(id string) *guest {
 		return nil
 	}
 	g := s.guests[name]
-	if g == nil || g.stopped() {
-		if g = s.guestLocked(name, ""); g == nil {
+	if g != nil && !g.stopped() {
+		return g
+	}
+	s.l.mu.Unlock()
+	now := life()
+	s.l.mu.Lock()
+	if g = s.guests[name]; g == nil || g.stopped() {
+		if g = s.guestLocked(name, now); g == nil {
 			s.l.b.count.dropped.Add(1)
 		}
 	}

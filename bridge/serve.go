@@ -46,7 +46,7 @@ func (t *target) Receive(s *session.Session, f *session.Frame) {
 			return
 		}
 	}
-	by := g.at.other.speaker(s.SourceName(f.Source))
+	by := g.at.other.speaker(s.SourceName(f.Source), unknown)
 	if by == nil {
 		return
 	}
@@ -64,7 +64,7 @@ func (t *target) Call(c *session.Call) {
 	g := t.g
 	from := g.at.other
 	caller := c.Session().SourceName(c.Source)
-	by := from.speaker(caller)
+	by := from.speaker(caller, unknown)
 	if by == nil {
 		c.Fail(&status.Error{Code: status.Unavailable, Message: "a call of " + caller + " does not reach hub " + from.hub + " by this bridge now"})
 		return

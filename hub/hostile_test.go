@@ -66,8 +66,9 @@ func TestFloodOfNames(t *testing.T) {
 		}
 	}
 	t.Logf("in the flood %v bytes more, after it %v", peak, left)
-	if more := left[2] - left[0]; more > peak[0]/2 {
-		t.Errorf("each flood leaves %d bytes behind: %v", more/2, left)
+	took := max(peak[0]-left[0], peak[1]-left[1], peak[2]-left[2]) // base may have had the garbage of other tests in it
+	if more := left[2] - left[0]; more > took/2 {
+		t.Errorf("each flood takes %d bytes and leaves %d behind: %v", took, more/2, left)
 	}
 }
 

@@ -108,13 +108,15 @@ func (m *Member) life() string {
 	return m.hub.incarnation + "-" + strconv.FormatUint(m.number, 10)
 }
 
-// again reports whether a publication of a member of another hub has been given out before.
-func (p *publisher) again(sequence uint64) bool {
+// begin returns whether a publication is to be given out: one of a member of another hub that
+// came by another way before is not. turn is to be ended after that, unless it is nil.
+func (p *publisher) begin(sequence uint64) (turn *routes.Turn, fresh bool) {
 	m := p.m
 	if !m.remote || sequence == 0 {
-		return false
+		return nil, true
 	}
 	at := p.topic.at
 	lane := routes.Lane{Sender: m.id, Session: m.life(), Channel: at.channel, Name: at.name}
-	return !m.hub.lanes.New(lane, m.s.Peer().Instance, sequence)
+	turn = m.hub.lanes.Begin(lane, m.s.Peer().Instance, sequence)
+	return turn, turn != nil
 }

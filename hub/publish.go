@@ -88,9 +88,13 @@ func (p *publisher) Receive(s *session.Session, f *session.Frame) {
 		s.Revoke(p, status.Convert(err))
 		return
 	}
-	if p.again(f.Sequence) {
+	turn, fresh := p.begin(f.Sequence)
+	if !fresh {
 		p.m.hub.count.twice.Add(1)
 		return
+	}
+	if turn != nil {
+		defer turn.End()
 	}
 	t := p.topic
 	if checks := t.checks.Load(); checks != nil && !t.gone.Load() && p.pass.check(p.m, p.want()) == nil { // who may not, learns nothing of the schema

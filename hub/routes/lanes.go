@@ -17,44 +17,52 @@ const span = 4096
 
 // Lanes remembers how far the messages of other hubs have come, so that one that comes by a
 // second way, after the way has changed, is given to nobody twice, nor after a later one. Its memory
-// is bounded: two words for a lane. The zero value is empty and ready. It is safe for
+// is bounded: some words for a lane. The zero value is empty and ready. It is safe for
 // concurrent use.
 type Lanes struct {
 	mu    sync.Mutex
-	young map[Lane]*mark
-	old   map[Lane]*mark // were young before there were too many
+	young map[Lane]*Turn
+	old   map[Lane]*Turn // were young before there were too many
 }
 
-// mark is how far a lane has come, and by which session.
-type mark struct {
-	via  string
-	last uint64
+// Turn is a lane while one message of it is given out: one that comes by another way at the
+// same time waits, so that it cannot come between the judgement and the delivery.
+type Turn struct {
+	mu   sync.Mutex
+	via  string // the session that brought the last message
+	last uint64 // and its number
 }
 
-// New reports whether a message of a lane is to go on; it is noted. via is the session that
-// brings it: what comes by one session comes once and in order, so that nothing is compared.
-func (l *Lanes) New(lane Lane, via string, sequence uint64) bool {
+// End lets the next message of the lane go on.
+func (t *Turn) End() { t.mu.Unlock() }
+
+// Begin returns a Turn, to be ended, if a message of a lane is to go on; nil if it has been
+// given out, or a later one has. via is the session that brings it: what comes by one session
+// comes once and in order, so that nothing is compared.
+func (l *Lanes) Begin(lane Lane, via string, sequence uint64) *Turn {
+	t := l.turn(lane)
+	t.mu.Lock()
+	if t.via != via && sequence <= t.last && t.last-sequence < span {
+		t.mu.Unlock()
+		return nil
+	}
+	t.via, t.last = via, sequence
+	return t
+}
+
+func (l *Lanes) turn(lane Lane) *Turn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := l.markLocked(lane)
-	if m.via != via && sequence <= m.last && m.last-sequence < span {
-		return false
-	}
-	m.via, m.last = via, sequence
-	return true
-}
-
-func (l *Lanes) markLocked(lane Lane) *mark {
 	if m := l.young[lane]; m != nil {
 		return m
 	}
 	m := l.old[lane]
 	if m == nil {
-		m = &mark{}
+		m = &Turn{}
 	}
 	delete(l.old, lane)
 	if l.young == nil || len(l.young) >= MaxLanes/2 {
-		l.old, l.young = l.young, make(map[Lane]*mark)
+		l.old, l.young = l.young, make(map[Lane]*Turn)
 	}
 	l.young[lane] = m
 	return m

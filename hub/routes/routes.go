@@ -6,7 +6,7 @@
 // no loop, and nothing counts to infinity when a hub has gone.
 //
 // It also tells messages that have come by two ways apart from new ones, see Lanes. It is pure: no goroutine, no
-// clock. Its owner guards a Table with a lock.
+// clock. Its owner guards a Table with a lock; Lanes guard themselves.
 package routes
 
 import (

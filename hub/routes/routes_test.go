@@ -4,6 +4,8 @@ package routes_test
 
 import (
 	"fmt"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/plexus-ipc/plexus/hub/routes"
@@ -83,18 +85,53 @@ func TestLanes(t *testing.T) {
 		{"w1", 1, true}, {"w1", 2, true}, // the sender counts anew
 		{"w2", 100000, true}, {"w3", 3, true}, // so far back is anew as well
 	} {
-		if got := l.New(lane, step.via, step.n); got != step.want {
+		if got := passes(&l, lane, step.via, step.n); got != step.want {
 			t.Fatalf("step %d: %v", i, got)
 		}
 	}
 	lane.Session = "2"
-	if !l.New(lane, "w4", 1) {
+	if !passes(&l, lane, "w4", 1) {
 		t.Fatal("another session of the sender was taken for the same")
 	}
 	for i := range routes.MaxLanes * 5 / 4 {
-		l.New(routes.Lane{Sender: fmt.Sprint(i)}, "w", 1)
+		passes(&l, routes.Lane{Sender: fmt.Sprint(i)}, "w", 1)
 	}
 	if l.Len() > routes.MaxLanes {
 		t.Fatalf("%d lanes are remembered", l.Len())
+	}
+}
+
+func passes(l *routes.Lanes, lane routes.Lane, via string, n uint64) bool {
+	turn := l.Begin(lane, via, n)
+	if turn == nil {
+		return false
+	}
+	turn.End()
+	return true
+}
+
+// What comes by two ways at the same time is given out in order, and once: a message waits until
+// the one before it, by the other way, has been given out.
+func TestLanesByTwoWaysAtOnce(t *testing.T) {
+	var l routes.Lanes
+	lane := routes.Lane{Sender: "a@h", Session: "1", Channel: "c", Name: "n"}
+	var given []uint64 // guarded by the turns
+	var wg sync.WaitGroup
+	for _, via := range []string{"w1", "w2"} {
+		wg.Go(func() {
+			for n := range uint64(2000) {
+				if turn := l.Begin(lane, via, n+1); turn != nil {
+					runtime.Gosched()
+					given = append(given, n+1)
+					turn.End()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i, n := range given {
+		if n != uint64(i)+1 {
+			t.Fatalf("%d was given out as number %d: %v", n, i+1, given[max(0, i-3):i+1])
+		}
 	}
 }
