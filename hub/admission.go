@@ -4,6 +4,8 @@ package hub
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"log/slog"
 	"slices"
 	"sync"
@@ -40,7 +42,7 @@ type Admission struct {
 // itself.
 func (h *Hub) Admission(base session.Config) *Admission {
 	a := &Admission{h: h, cfg: base}
-	a.cfg.ID = h.cfg.ID
+	a.cfg.ID, a.cfg.Instance = h.cfg.ID, h.instance
 	a.cfg.Features = append(slices.Clip(base.Features), operation.Feature)
 	a.cfg.Router = a
 	if a.cfg.Log == nil {
@@ -59,6 +61,13 @@ func (h *Hub) Admission(base session.Config) *Admission {
 		return a.admit(&p)
 	}
 	return a
+}
+
+// newInstance returns 128 random bits in hex.
+func newInstance() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
 }
 
 // Config returns what session.Accept is to be given, for one connection.

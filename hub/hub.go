@@ -41,6 +41,7 @@ type Hub struct {
 	locks   locks
 
 	incarnation string // differs from that of every other hub
+	instance    string // that handshakes tell: the same for all sessions
 	lanes       routes.Lanes
 
 	leftovers leftovers
@@ -93,7 +94,7 @@ func New(cfg Config) *Hub {
 			Names: cfg.MaxNamesPerChannel, Places: cfg.MaxChannelsPerMember,
 			Terms: cfg.MaxSchemasPerMember,
 		}),
-		incarnation: directory.RandomName(12), ways: routes.New[*Member](cfg.ID),
+		incarnation: directory.RandomName(12), instance: newInstance(), ways: routes.New[*Member](cfg.ID),
 		members: make(map[string]*Member), users: make(map[string]*user), offers: make(map[place]*offer),
 		topics: make(map[place]*topic), rooms: make(map[string]*room), rested: make(map[place]*toll),
 	}

@@ -56,7 +56,9 @@ type Subscription struct {
 	seen    *supply // that the receiver has looked at last
 	resumed bool    // … for the first time, and it is not the first
 	current Publication
-	sender  uint64 // of current, as the session of seen numbers it
+	sender  uint64    // of current, as the session of seen numbers it
+	place   *position // nil if it is not kept
+	catch   catch     // with place: up with what was missed
 
 	mu     sync.Mutex
 	queue  []Publication
@@ -69,7 +71,8 @@ type Subscription struct {
 // supply is where publications come from on one session.
 type supply struct {
 	stream   *session.Stream
-	replayed int // how many of them were kept and come first
+	replayed int  // how many of them were kept and come first
+	again    bool // these are all that is kept, also what has come before
 }
 
 // SubscribeOptions say how a slow subscriber is treated.
@@ -140,8 +143,12 @@ func (s *Subscription) Borrow(ctx context.Context) (*Publication, error) {
 		y := s.now.Load()
 		x := y.stream
 		if y != s.seen {
-			s.seen, s.replay, s.resumed = y, uint64(y.replayed), true
-			p.Sender = ""
+			s.look(y)
+		}
+		if c := s.catch.next(); c != nil {
+			s.current = c.Publication
+			s.sender = c.source
+			return s.give(c.source), nil
 		}
 		item, err := x.Borrow(ctx)
 		if err != nil {
@@ -157,15 +164,42 @@ func (s *Subscription) Borrow(ctx context.Context) (*Publication, error) {
 		if item.Source != s.sender || p.Sender == "" { // a number stands for one member as long as the session lasts
 			s.sender, p.Sender = item.Source, x.Session().SourceName(item.Source)
 		}
-		p.Resumed, s.resumed = s.resumed, false
 		p.Channel, p.Topic = item.From.Channel, item.From.Name
 		p.Codec, p.Payload, p.Sequence, p.Ext = item.Codec, item.Payload, item.Sequence, item.Ext
-		p.Dropped, s.gap = s.gap, 0
+		if s.catch.due > 0 {
+			s.catch.take(p, item.Source, s.place)
+			continue
+		}
 		if p.Replayed = s.replay > 0; p.Replayed {
 			s.replay--
 		}
-		return p, nil
+		return s.give(item.Source), nil
 	}
+}
+
+// look begins with another supply than the one before.
+func (s *Subscription) look(y *supply) {
+	begun := s.seen != nil && s.replay == 0 && s.catch.due == 0 && len(s.catch.ready) == 0
+	s.seen, s.replay, s.resumed, s.catch = y, uint64(y.replayed), true, catch{}
+	s.current.Sender = ""
+	if s.place == nil {
+		return
+	}
+	s.place.at(y.stream.Session().Peer().Instance, begun)
+	if y.again {
+		s.catch.due, s.replay = s.replay, 0
+	}
+}
+
+// give returns the current publication with what is to be said of it.
+func (s *Subscription) give(source uint64) *Publication {
+	p := &s.current
+	p.Resumed, s.resumed = s.resumed, false
+	p.Dropped, s.gap = s.gap, 0
+	if s.place != nil {
+		s.place.took(p, source)
+	}
+	return p
 }
 
 // resume waits for the stream that follows x, which has ended with err. It returns why there
@@ -198,6 +232,7 @@ func (s *Subscription) note(item *session.Item) {
 	if json.Unmarshal(item.Payload, &c) == nil {
 		s.gap += c.Dropped
 		s.replay -= min(s.replay, c.Dropped) // the oldest went first
+		s.catch.less(c.Dropped, s.place)
 		s.dropped.Add(c.Dropped)
 	}
 }
@@ -245,22 +280,31 @@ func subscribe(ctx context.Context, source Source, channel, pattern string, o Su
 	s := &Subscription{source: source}
 	e := &Entry{what: "subscription to " + subject.JoinMethod(channel, pattern), lost: s.fail}
 	e.do = func(ctx context.Context, on *session.Session) error {
-		x, c, err := openOperation(ctx, on, operation.Subscribe, o.request(channel, pattern))
+		req := o.request(channel, pattern)
+		was := s.now.Load()
+		again := s.place != nil && was != nil && was.stream.Session().Peer().Instance == on.Peer().Instance
+		if again {
+			req.Replay, req.ReplayAge = everything, 0
+		}
+		x, c, err := openOperation(ctx, on, operation.Subscribe, req)
 		if err != nil {
 			return err
 		}
-		s.now.Store(&supply{x, max(c.Replayed, 0)})
+		s.now.Store(&supply{x, max(c.Replayed, 0), again})
 		return nil
 	}
 	if ledgerOf(source) != nil {
 		s.entry = e
+		if o.Replay > 0 || o.ReplaySince > 0 {
+			s.place = newPosition(&o)
+		}
 		s.life, s.die = context.WithCancel(context.Background())
 	}
 	if err := begin(ctx, source, e); err != nil {
 		return nil, err
 	}
-	s.seen = s.now.Load()
-	s.replayed, s.replay = s.seen.replayed, uint64(s.seen.replayed)
+	s.look(s.now.Load())
+	s.replayed, s.resumed = s.seen.replayed, false
 	return s, nil
 }
 
