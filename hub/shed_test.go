@@ -44,7 +44,7 @@ func TestTheHeaviestIsCut(t *testing.T) {
 	if l, ok := service.LimitOf(err); !ok || l.Name != "queued_bytes" || l.Scope != "hub" || l.Bound != bound || l.Usage <= bound || service.RetryAfter(err) == 0 {
 		t.Errorf("%+v", l)
 	}
-	<-large.hubs.Done()
+	large.hubs.Wait()
 	must(t, idle.s.Ping(patience(t)))
 	must(t, small.s.Ping(patience(t)))
 	must(t, medium.s.Ping(patience(t)))
