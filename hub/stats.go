@@ -102,6 +102,7 @@ func (h *Hub) Stats() operation.HubStats {
 			s.Calls.Failed[status.Code(code).String()] = n
 		}
 	}
+	s.QueuedBytes = h.queued.Used()
 	s.Goroutines, s.HeapBytes = runtime.NumGoroutine(), heapBytes()
 	s.DeadLetters = h.dead.stats()
 	h.mu.RLock()
@@ -115,7 +116,6 @@ func (h *Hub) Stats() operation.HubStats {
 		all.add(&x)
 		s.Sessions++
 		s.Calls.Open += x.Inbound
-		s.QueuedBytes += m.queued.Used()
 		s.OutboxBytes += x.Queued
 		s.MaxOutboxBytes = max(s.MaxOutboxBytes, x.Queued)
 	}
