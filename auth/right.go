@@ -34,14 +34,19 @@ type Right struct {
 	Verbs []Verb `json:"verbs"`
 	// Channel is a pattern of channels as of package subject; "" is every channel.
 	Channel string `json:"channel,omitempty"`
-	// Name is a pattern of methods, events and topics; "" is every name. It says nothing on
-	// verbs that concern a whole channel.
+	// Name is a pattern of methods, events and topics; "" is every name. With a Name the right
+	// gives nothing that concerns a whole channel, VerbOwn above all, and with a Channel or Name
+	// nothing that concerns the whole hub, which is VerbAdminister.
 	Name string `json:"name,omitempty"`
 }
 
 // Allows reports whether r allows verb on a name in a channel; name is "" for what concerns
 // the whole channel.
 func (r *Right) Allows(verb Verb, channel, name string) bool {
+	switch {
+	case verb == VerbOwn && r.Name != "", verb == VerbAdminister && (r.Channel != "" || r.Name != ""):
+		return false // who may do something with one name is not to have all of the channel by it
+	}
 	if !slices.Contains(r.Verbs, verb) && (verb == VerbAdminister || !slices.Contains(r.Verbs, "*")) {
 		return false
 	}

@@ -24,7 +24,13 @@ func TestRight(t *testing.T) {
 		{auth.Right{Verbs: []auth.Verb{auth.VerbCall}, Channel: "math.*"}, auth.VerbCall, "math.int", "add", true},
 		{auth.Right{Verbs: []auth.Verb{auth.VerbCall}, Name: "add.>"}, auth.VerbCall, "math", "add.two", true},
 		{auth.Right{Verbs: []auth.Verb{auth.VerbCall}, Name: "add.>"}, auth.VerbCall, "math", "sub", false},
-		{auth.Right{Verbs: []auth.Verb{auth.VerbOwn}, Name: "add"}, auth.VerbOwn, "math", "", true},
+		{auth.Right{Verbs: []auth.Verb{auth.VerbOwn}, Channel: "math"}, auth.VerbOwn, "math", "", true},
+		{auth.Right{Verbs: []auth.Verb{auth.VerbOwn}, Name: "add"}, auth.VerbOwn, "math", "", false},
+		{auth.Right{Verbs: []auth.Verb{"*"}, Channel: "math", Name: "add"}, auth.VerbOwn, "math", "", false},
+		{auth.Right{Verbs: []auth.Verb{"*"}, Channel: "math", Name: "add"}, auth.VerbCall, "math", "add", true},
+		{auth.Right{Verbs: []auth.Verb{auth.VerbAdminister}, Channel: "math"}, auth.VerbAdminister, "", "", false},
+		{auth.Right{Verbs: []auth.Verb{auth.VerbAdminister}, Channel: ">"}, auth.VerbAdminister, "math", "", false},
+		{auth.Right{Verbs: []auth.Verb{auth.VerbAdminister}, Name: "add"}, auth.VerbAdminister, "", "", false},
 	} {
 		if got := c.right.Allows(c.verb, c.channel, c.name); got != c.want {
 			t.Errorf("%+v allows %s %s/%s: %v, want %v", c.right, c.verb, c.channel, c.name, got, c.want)

@@ -249,7 +249,7 @@ func (g *Grants) Administers() Verdict {
 	if g == nil {
 		return Silent
 	}
-	if g.bound != nil && !slices.ContainsFunc(*g.bound, func(r auth.Right) bool { return slices.Contains(r.Verbs, auth.VerbAdminister) }) {
+	if g.bound != nil && !slices.ContainsFunc(*g.bound, func(r auth.Right) bool { return r.Allows(auth.VerbAdminister, "", "") }) {
 		return Forbidden
 	}
 	var e effect
