@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/hub/balance"
 	"github.com/plexus-ipc/plexus/hub/deadletter"
 	"github.com/plexus-ipc/plexus/hub/outlet"
@@ -153,6 +154,7 @@ func (d *deadLetters) publish(ctx context.Context, r *deadletter.Record, m sessi
 		for _, f := range room.trie.Match(nil, r.Name) {
 			switch {
 			case !everybody && r.Receiver != "" && f.m.id != r.Receiver:
+			case !f.m.grants.Load().May(auth.VerbSubscribe, r.Channel, r.Name): // its pattern brings it only what is allowed
 			case f.m.isBridge():
 				bridges++
 			default:
