@@ -197,6 +197,48 @@ func TestTokensBoundDirectUse(t *testing.T) {
 	denied("publish", plexus.Publish(t.Context(), c, "news.a", 1))
 }
 
+// Who else is there, and what is offered in a channel that its token does not speak of, a client
+// does not learn from a direct server, as it does not from a hub.
+func TestTokensBoundWhatIsSeen(t *testing.T) {
+	g := newIssuing(t)
+	for name, c := range map[string]struct {
+		rights  []auth.Right // nil for a client without a token
+		sees    int
+		explore status.Code
+	}{
+		"nobody": {[]auth.Right{{Verbs: []auth.Verb{"*"}, Channel: "elsewhere"}}, 1, status.PermissionDenied},
+		"caller": {[]auth.Right{{Verbs: []auth.Verb{"call"}, Name: "add"}}, 1, status.OK},
+		"admin":  {[]auth.Right{{Verbs: []auth.Verb{"*", "administer"}}}, 2, status.OK},
+		"own":    {nil, 2, status.OK},
+	} {
+		srv, err := plexus.Listen(path(t), &plexus.ListenOptions{Tokens: g.verifier})
+		must(t, err)
+		_, err = plexus.Handle(srv, "add", func(_ context.Context, in int) (int, error) { return in, nil })
+		must(t, err)
+		other, err := plexus.Dial(t.Context(), srv.Endpoints()[0], nil)
+		must(t, err)
+		var o plexus.DialOptions
+		if c.rights != nil {
+			o.Token = token.Hold(g.token(name, token.Terms{Rights: c.rights}))
+		}
+		cl, err := plexus.Dial(t.Context(), srv.Endpoints()[0], &o)
+		must(t, err)
+		all := cl.Channel("")
+		var list operation.MemberList
+		must(t, all.Operate(t.Context(), operation.Members, operation.Place{}, &list))
+		if len(list.Members) != c.sees {
+			t.Errorf("%s sees %d members, not %d", name, len(list.Members), c.sees)
+		}
+		var x operation.Exploration
+		if err := all.Operate(t.Context(), operation.Explore, operation.Query{}, &x); status.CodeOf(err) != c.explore || err == nil && len(x.Methods) != 1 {
+			t.Errorf("%s: %v, %+v", name, err, x)
+		}
+		must(t, cl.Close())
+		must(t, other.Close())
+		must(t, srv.Close())
+	}
+}
+
 // A session ends with its token: when it expires, and when it is revoked. A client that
 // renews its token comes back; one that cannot is told why and does not try for ever.
 func TestTokenEnds(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plexus-ipc/plexus/auth"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
@@ -383,7 +384,7 @@ func drainAll(ctx context.Context, sessions []*session.Session) (int, error) {
 func (s *Server) operation(op string) service.Handler {
 	switch op {
 	case operation.Members:
-		return func(c *session.Call) { service.AnswerJSON(c, s.members()) }
+		return func(c *session.Call) { service.AnswerJSON(c, s.members(c.Session())) }
 	case operation.Status:
 		return func(c *session.Call) { service.AnswerJSON(c, s.Status()) }
 	case operation.Stats:
@@ -408,9 +409,16 @@ func (s *Server) Status() operation.HubStatus {
 	return st
 }
 
-func (s *Server) members() operation.MemberList {
+// members lists the peers that one of them may know of: all, or only itself if its rights are
+// bounded and administer is not among them.
+func (s *Server) members(to *session.Session) operation.MemberList {
 	var list operation.MemberList
+	bound := to.Peer().Identity.Bound
+	all := bound == nil || auth.CoversAll(*bound, []auth.Right{{Verbs: []auth.Verb{auth.VerbAdminister}}})
 	for _, p := range s.Peers() {
+		if !all && p.s != to {
+			continue
+		}
 		d := p.s.Peer()
 		list.Members = append(list.Members, operation.Member{
 			ID: d.ID, Identity: d.Identity.Name, Product: d.Product, Address: d.Address, Metadata: d.Metadata,

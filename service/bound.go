@@ -43,6 +43,17 @@ func maySubscribe(id auth.Identity, channel, pattern string) error {
 	return beyond(&id, auth.VerbSubscribe, key{channel, pattern})
 }
 
+// mayExplore is mayBind for what there is in a channel, of which those learn who have any right in it.
+func mayExplore(id auth.Identity, channel string) error {
+	any := func(r auth.Right) bool {
+		return slices.ContainsFunc(auth.Verbs(), func(v auth.Verb) bool { return v != auth.VerbAdminister && r.Allows(v, channel, "") })
+	}
+	if id.Bound == nil || slices.ContainsFunc(*id.Bound, any) {
+		return nil
+	}
+	return status.Errorf(status.PermissionDenied, "%s may do nothing in the channel %q: it was not given any right there", id.Name, channel)
+}
+
 func beyond(id *auth.Identity, verb auth.Verb, k key) error {
 	return status.Errorf(status.PermissionDenied, "%s may not %s %s: it was not given that right", id.Name, verb, k)
 }

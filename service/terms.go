@@ -93,6 +93,9 @@ func (t *Table) Explore(q operation.Query) (operation.Exploration, error) {
 func (t *Table) explore(c *session.Call) {
 	var q operation.Query
 	err := decodeRequest(c, &q)
+	if s := c.Session(); err == nil && s != nil {
+		err = mayExplore(s.Peer().Identity, q.Channel)
+	}
 	if err == nil {
 		var x operation.Exploration
 		if x, err = t.Explore(q); err == nil {
