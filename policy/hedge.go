@@ -16,7 +16,7 @@ import (
 // the slowest ones; with a single provider it hardly helps.
 //
 // Only calls with plexus.WithIdempotent are sent twice, because both may be executed; all others,
-// those with a Loan and streams pass as they are.
+// those with a Loan, those that are sealed (package seal) and streams pass as they are.
 type Hedge struct {
 	// Delay is how long an answer may take before the call is sent again. With Quantile it is the
 	// least time, and 0 is DefaultHedgeFloor.
@@ -83,7 +83,7 @@ func (h *hedging) Open(ctx context.Context, shape session.Shape, m session.Messa
 
 // Call implements session.Invoker.
 func (h *hedging) Call(ctx context.Context, m session.Message, dst []byte) (session.Reply, error) {
-	if !m.Idempotent || m.Loan != nil {
+	if !m.Idempotent || single(&m) {
 		return h.next.Call(ctx, m, dst)
 	}
 	h.budget.call()

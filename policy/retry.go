@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plexus-ipc/plexus/codec"
 	"github.com/plexus-ipc/plexus/internal/backoff"
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
@@ -19,7 +20,8 @@ import (
 // taken effect (status.Retryable), and of calls with plexus.WithIdempotent also those of which
 // that is not known, because the other side has gone or an attempt of its own deadline was up.
 // What will not be better the next time (no such method, not allowed, closed) is not tried again,
-// nor is a call with a Loan, which is gone with the first sending.
+// nor is a call with a Loan, which is gone with the first sending, or with a codec that seals
+// (package seal): its receiver takes no message a second time.
 //
 // It waits before each attempt: a random time with a bound that doubles, or as long as the error
 // asks for (service.RetryAfter) if that is longer. An attempt that could only begin after the
@@ -94,7 +96,7 @@ type retrying struct {
 func (r *retrying) Call(ctx context.Context, m session.Message, dst []byte) (session.Reply, error) {
 	r.budget.call()
 	rep, err := r.next.Call(ctx, m, dst)
-	if err == nil || m.Loan != nil {
+	if err == nil || single(&m) {
 		return rep, err
 	}
 	err = r.again(ctx, m.Idempotent, err, func() (err error) {
@@ -108,7 +110,7 @@ func (r *retrying) Call(ctx context.Context, m session.Message, dst []byte) (ses
 func (r *retrying) Open(ctx context.Context, shape session.Shape, m session.Message) (*session.Stream, error) {
 	r.budget.call()
 	x, err := r.next.Open(ctx, shape, m)
-	if err == nil || m.Loan != nil {
+	if err == nil || single(&m) {
 		return x, err
 	}
 	err = r.again(ctx, false, err, func() (err error) {
@@ -117,6 +119,10 @@ func (r *retrying) Open(ctx context.Context, shape session.Shape, m session.Mess
 	})
 	return x, err
 }
+
+// single reports whether a message can be sent only once: a Loan is gone then, and what is sealed
+// is refused as a replay by who has opened it before.
+func single(m *session.Message) bool { return m.Loan != nil || m.Codec == uint8(codec.IDSealed) }
 
 // again makes further attempts after the first has failed with err, and returns the end of the
 // last one.
