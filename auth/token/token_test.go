@@ -446,7 +446,10 @@ func TestRevoked(t *testing.T) {
 	if err != nil || r.IDs[0] != id || r.Issuers[0] != i.Public() || !r.Before.Equal(noon) {
 		t.Fatal(r, err)
 	}
-	for _, bad := range []string{"", "[]", `{"id":[]}`, `{"ids":["x"]}`, `{"ids":["` + strings.ToUpper(string(id)) + `A"]}`, `{} {}`, `{"issuers":["x"]}`, "{\n\n\"ids\":7}"} {
+	for _, bad := range []string{"", "[]", `{"id":[]}`, `{"ids":["x"]}`, `{"ids":["` + strings.ToUpper(string(id)) + `A"]}`, `{} {}`, `{"issuers":["x"]}`, "{\n\n\"ids\":7}",
+		"null", `{"ids":null}`, `{"issuers":[null]}`, `{"issued_before":null}`, `{"IDS":["` + string(id) + `"]}`, `{"ids":["` + string(id) + `"],"ids":[]}`,
+		`{"ids":["` + string(id) + `"],"\u0069ds":[]}`, "\ufeff{}", `{"ids":[]`, `{"ids":[[]]}`,
+	} {
 		if _, err := ParseRevoked([]byte(bad)); status.CodeOf(err) != status.InvalidArgument {
 			t.Errorf("%q: %v", bad, err)
 		}
