@@ -70,7 +70,7 @@ func (o *Outlet) roofLocked() int {
 	if b := o.block; b != nil && !b.lapsed {
 		return b.bytes + overrunBytes
 	}
-	return o.bytes
+	return o.bytes + o.extra.bytes
 }
 
 // least is what a queue may always hold if no other holds anything: one message may be longer

@@ -15,7 +15,7 @@ func (o *Outlet) Bar(barred map[string]struct{}, may func(name string) bool) (dr
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.barred = barred
-	known := make(map[string]bool)
+	known, size := make(map[string]bool), o.queue.Size()
 	n := o.queue.Sift(func(w waiting) bool {
 		if w.label == nil {
 			return false
@@ -31,7 +31,7 @@ func (o *Outlet) Bar(barred map[string]struct{}, may func(name string) bool) (dr
 	if n == 0 {
 		return false
 	}
-	o.easeLocked(n)
+	o.leaveLocked(n, size-o.queue.Size())
 	o.settleLocked()
 	return true
 }

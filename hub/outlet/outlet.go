@@ -83,6 +83,7 @@ type Outlet struct {
 	acks    []ack               // in the order in which they were sent
 	first   *session.Message    // until it is sent
 	charged int                 // what the account counts of the queue
+	extra   extra               // room that what is replayed has besides
 	told    uint64              // gaps that Pump has still to return
 	ready   bool                // the receiver may get messages
 	blocked bool                // until the receiver has credit and room again
@@ -319,12 +320,10 @@ func (o *Outlet) pumpLocked() {
 			o.tally.Queued.Add(-int64(n))
 			o.tally.Delivered.Add(uint64(n))
 			o.sentLocked(w.k.watch)
-			o.queue.Take(n).k.release()
-			o.easeLocked(n)
+			o.takeLocked(n).release()
 		}
 		if err != nil {
-			failed := o.queue.Take(1).k
-			o.easeLocked(1)
+			failed := o.takeLocked(1)
 			o.tally.Queued.Add(-1)
 			o.failedLocked(err, first(w), failed.from, failed.watch, w.label)
 			failed.release()

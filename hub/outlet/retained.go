@@ -32,8 +32,13 @@ func (r Retained) Size() int { return waiting{k: r.k}.Size() }
 // Release implements retain.Value.
 func (r Retained) Release() { r.k.release() }
 
+// extra is room in a queue besides its bounds, for what is replayed: so that it takes no place of
+// what comes meanwhile, which would be dropped, or end the receiver, before the receiver has had
+// a chance to take anything. It shrinks with each message that leaves.
+type extra struct{ n, bytes int }
+
 // Replay gives a kept message to an Outlet that has not started. It returns false if there is
-// no receiver any more.
+// no receiver any more. The queue's bounds do not count it.
 func (o *Outlet) Replay(r Retained, label *session.Route) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -41,6 +46,34 @@ func (o *Outlet) Replay(r Retained, label *session.Route) bool {
 		return false
 	}
 	o.tally.Offered.Add(1)
-	o.queueLocked(waiting{k: r.k.retain(), label: label})
+	w := waiting{k: r.k.retain(), label: label}
+	if o.block == nil { // else there is room above the bounds
+		o.extra.n, o.extra.bytes = o.extra.n+1, o.extra.bytes+w.Size()
+		o.boundLocked()
+	}
+	o.queueLocked(w)
 	return true
+}
+
+// boundLocked gives the queue its bounds, with what is extra. Those of the bytes may be less by
+// the account, see squeezeLocked.
+func (o *Outlet) boundLocked() {
+	o.queue.Limit, o.queue.Bytes = o.limit+o.extra.n, o.bytes+o.extra.bytes
+}
+
+// takeLocked takes the first n messages of what waits first out of the queue.
+func (o *Outlet) takeLocked(n int) *kept {
+	size := o.queue.Size()
+	w := o.queue.Take(n)
+	o.leaveLocked(n, size-o.queue.Size())
+	return w.k
+}
+
+// leaveLocked notes that n messages with so many bytes have left the queue.
+func (o *Outlet) leaveLocked(n, bytes int) {
+	o.easeLocked(n)
+	if x := &o.extra; *x != (extra{}) {
+		x.n, x.bytes = max(x.n-n, 0), max(x.bytes-bytes, 0) // what is replayed leaves first
+		o.boundLocked()
+	}
 }
