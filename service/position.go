@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"math"
 	"slices"
+	"time"
 )
 
 // maxPositions bounds the topics of one subscription whose position is kept; of others values
@@ -16,8 +17,10 @@ const maxPositions = 4096
 // there when it is made anew: everything that its topics keep is replayed then, and of that
 // only what had not come is given out. It belongs to the receiver.
 type position struct {
-	first int  // values of each topic that the subscription begins with, 0 for all
-	begun bool // with these it has
+	first int           // values of each topic that the subscription begins with, 0 for all
+	age   time.Duration // that they have at most, 0 for any
+	since time.Time     // when it began
+	begun bool          // with these it has
 	hub   string
 	seed  maphash.Seed
 	last  map[key]mark // by topic
@@ -33,7 +36,19 @@ type caught struct {
 }
 
 func newPosition(o *SubscribeOptions) *position {
-	return &position{first: o.Replay, seed: maphash.MakeSeed(), last: make(map[key]mark)}
+	return &position{first: o.Replay, age: o.ReplaySince, since: time.Now(), seed: maphash.MakeSeed(), last: make(map[key]mark)}
+}
+
+// slack is how long it may take to ask a hub for what it has kept.
+const slack = time.Second
+
+// window is the age of the oldest value that can be due by now, 0 for any: what was too old when
+// the subscription began does not come later.
+func (a *position) window() time.Duration {
+	if a.age == 0 {
+		return 0
+	}
+	return a.age + time.Since(a.since) + slack
 }
 
 func (a *position) mark(p *Publication, source uint64) mark {
@@ -60,20 +75,32 @@ func (a *position) took(p *Publication, source uint64) {
 }
 
 // fresh returns those of all, which topics have kept, that come after what was given out: a topic
-// replays in the order in which it delivers. If it has forgotten the place, all are new.
-func (a *position) fresh(all []caught) []caught {
+// replays in the order in which it delivers. If it has forgotten the place, all are new. found
+// says that none has: whatever went before all is nothing that is missing.
+func (a *position) fresh(all []caught) (due []caught, found bool) {
 	from := make(map[key]int) // of the values of a topic, how many are not to come
 	count := make(map[key]int)
 	for i := range all {
 		k := key{all[i].Channel, all[i].Topic}
 		count[k]++
-		if last, known := a.last[k]; known && last == a.mark(&all[i].Publication, all[i].source) {
+		last, known := a.last[k]
+		if !known || last != a.mark(&all[i].Publication, all[i].source) {
+			continue
+		}
+		if from[k] == 0 || last.sequence != 0 { // of what is not numbered rather too much than too little
 			from[k] = count[k]
 		}
+	}
+	found = len(all) > 0
+	for k := range a.last {
+		found = found && from[k] > 0
 	}
 	for k, n := range count {
 		if _, known := a.last[k]; !known && a.first > 0 && !a.begun {
 			from[k] = max(n-a.first, 0) // as the subscription began
+			found = found && n >= a.first
+		} else if !known {
+			found = false
 		}
 	}
 	clear(count)
@@ -81,7 +108,7 @@ func (a *position) fresh(all []caught) []caught {
 		k := key{c.Channel, c.Topic}
 		count[k]++
 		return count[k] <= from[k]
-	})
+	}), found
 }
 
 // everything is more values than a topic keeps.
@@ -92,24 +119,36 @@ type catch struct {
 	due   uint64   // publications still to come before
 	all   []caught // that have come
 	ready []caught // that are to be given out before all others
+	lost  uint64   // publications that fell out of the queue before all
 }
 
-// take keeps a publication that is not to be given out yet.
-func (c *catch) take(p *Publication, source uint64, a *position) {
+// take keeps a publication that is not to be given out yet. It returns how many are missing by
+// now.
+func (c *catch) take(p *Publication, source uint64, a *position) (missing uint64) {
 	own := *p
 	own.Payload, own.Ext, own.Replayed = slices.Clone(p.Payload), slices.Clone(p.Ext), true
 	c.all = append(c.all, caught{own, source})
-	c.less(1, a)
+	return c.less(1, a)
 }
 
-// less says that n publications fewer are to come.
-func (c *catch) less(n uint64, a *position) {
-	if c.due == 0 {
-		return
+// less says that n publications fewer are to come. It returns how many are missing by now.
+func (c *catch) less(n uint64, a *position) (missing uint64) {
+	if c.due -= min(c.due, n); c.due > 0 {
+		return 0
 	}
-	if c.due -= min(c.due, n); c.due == 0 {
-		c.ready, c.all = a.fresh(c.all), nil
+	var found bool
+	if c.ready, found = a.fresh(c.all); !found {
+		missing = c.lost
 	}
+	c.all, c.lost = nil, 0
+	return missing
+}
+
+// drop says that n publications were dropped that were to come. It returns how many are missing
+// by now: what had come before is not.
+func (c *catch) drop(n uint64, a *position) (missing uint64) {
+	c.lost += min(c.due, n)
+	return n - min(c.due, n) + c.less(n, a)
 }
 
 // next returns the next publication to be given out, nil if there is none.

@@ -167,7 +167,7 @@ func (s *Subscription) Borrow(ctx context.Context) (*Publication, error) {
 		p.Channel, p.Topic = item.From.Channel, item.From.Name
 		p.Codec, p.Payload, p.Sequence, p.Ext = item.Codec, item.Payload, item.Sequence, item.Ext
 		if s.catch.due > 0 {
-			s.catch.take(p, item.Source, s.place)
+			s.missed(s.catch.take(p, item.Source, s.place))
 			continue
 		}
 		if p.Replayed = s.replay > 0; p.Replayed {
@@ -229,12 +229,20 @@ func (s *Subscription) resume(ctx context.Context, x *session.Stream, err error)
 // note takes a Confirmation.
 func (s *Subscription) note(item *session.Item) {
 	var c operation.Confirmation
-	if json.Unmarshal(item.Payload, &c) == nil {
-		s.gap += c.Dropped
+	switch {
+	case json.Unmarshal(item.Payload, &c) != nil:
+	case s.catch.due > 0:
+		s.missed(s.catch.drop(c.Dropped, s.place))
+	default:
 		s.replay -= min(s.replay, c.Dropped) // the oldest went first
-		s.catch.less(c.Dropped, s.place)
-		s.dropped.Add(c.Dropped)
+		s.missed(c.Dropped)
 	}
+}
+
+// missed notes that n publications are missing before the next.
+func (s *Subscription) missed(n uint64) {
+	s.gap += n
+	s.dropped.Add(n)
 }
 
 // Dropped returns how many publications this subscriber has missed.
@@ -284,7 +292,7 @@ func subscribe(ctx context.Context, source Source, channel, pattern string, o Su
 		was := s.now.Load()
 		again := s.place != nil && was != nil && was.stream.Session().Peer().Instance == on.Peer().Instance
 		if again {
-			req.Replay, req.ReplayAge = everything, 0
+			req.Replay, req.ReplayAge = everything, s.place.window().Seconds()
 		}
 		x, c, err := openOperation(ctx, on, operation.Subscribe, req)
 		if err != nil {

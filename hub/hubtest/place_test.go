@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hubtest_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/hub/hubtest"
+	"github.com/plexus-ipc/plexus/operation"
+	"github.com/plexus-ipc/plexus/service"
+)
+
+// What was too old for a subscription when it began does not come after a cut either, and what
+// was published while it was away comes, however long that was.
+func TestPlaceOfAnAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hubtest.New(t, nil)
+		seller, buyer := h.Join("seller"), h.Join("buyer", reconnects)
+		_, err := plexus.Declare(seller.Channel("market"), "gold", service.WithKeep(100))
+		must(t, err)
+		publish := func(from, to int) {
+			for n := from; n <= to; n++ {
+				must(t, plexus.Publish(t.Context(), seller.Channel("market"), "gold", n))
+			}
+			h.Quiet()
+		}
+		publish(1, 3)
+		time.Sleep(time.Hour)
+		sub, err := plexus.Subscribe[int](t.Context(), buyer.Channel("market"), "gold", service.WithReplaySince(time.Second))
+		must(t, err)
+		defer sub.Close()
+		buyer.Cut()
+		publish(4, 5)
+		time.Sleep(5 * time.Second) // it is back, and they are older than a second
+		publish(6, 6)
+		var got []int
+		for len(got) < 3 {
+			p, err := sub.Next(t.Context())
+			must(t, err)
+			got = append(got, p.Value)
+		}
+		if !slices.Equal(got, []int{4, 5, 6}) {
+			t.Error(got)
+		}
+	})
+}
+
+// What is kept and has come already may fall out of the queue after a cut: nothing is missing
+// then, and nothing is said to be.
+func TestPlaceInAShortQueue(t *testing.T) {
+	for _, policy := range []string{operation.DropOldest, operation.DropNewest, operation.Disconnect} {
+		synctest.Test(t, func(t *testing.T) {
+			h := hubtest.New(t, nil)
+			seller, buyer := h.Join("seller"), h.Join("buyer", reconnects)
+			_, err := plexus.Declare(seller.Channel("market"), "gold", service.WithKeep(100))
+			must(t, err)
+			n := 0
+			publish := func(times int) {
+				for range times {
+					n++
+					must(t, plexus.Publish(t.Context(), seller.Channel("market"), "gold", n))
+				}
+				h.Quiet()
+			}
+			sub, err := plexus.Subscribe[int](t.Context(), buyer.Channel("market"), "gold", service.WithReplay(1), plexus.WithQueue(8, policy))
+			must(t, err)
+			defer sub.Close()
+			publish(8)
+			for want := 1; want <= 40; {
+				p, err := sub.Next(t.Context())
+				if err != nil {
+					t.Fatal(want, err)
+				}
+				if p.Value != want || p.Dropped != 0 {
+					t.Fatalf("%+v, want %d", p, want)
+				}
+				if want++; want%8 == 1 && want < 40 {
+					buyer.Cut()
+					publish(2)
+					time.Sleep(5 * time.Second)
+					publish(6)
+				}
+			}
+		})
+	}
+}
