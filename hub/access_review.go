@@ -95,6 +95,15 @@ func (m *Member) reviewLocked(out *Review, after *aftermath) {
 		}
 		f.barLocked(after)
 	}
+	for f := range m.ending { // of a hub that drains: what waits still goes out
+		if err := f.allowed(); err != nil {
+			delete(m.ending, f)
+			after.ended = append(after.ended, ending{f, status.Convert(err)})
+			out.Subscriptions++
+			continue
+		}
+		f.barLocked(after)
+	}
 	for at, p := range m.publishers {
 		if err := m.allowed(auth.VerbPublish, at.channel, at.name); err != nil {
 			delete(m.publishers, at)

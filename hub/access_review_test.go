@@ -466,3 +466,31 @@ func TestNoCallSlipsThroughAccess(t *testing.T) {
 		}
 	}
 }
+
+// A subscriber for whom messages wait while the hub drains gets no more of them once the list does
+// not let it have them.
+func TestAccessChangesWhileDraining(t *testing.T) {
+	eachPipe(t, hub.Config{MaxQueue: 20_000, Access: access(t, rule("*", "*", ""))}, func(t *testing.T, h *house) {
+		h.as(token("slow"))
+		slow := h.join("slow", &session.Config{StreamWindow: 4096})
+		x, queued := waiting(t, h, slow, 10_000)
+		if queued == 0 {
+			t.Fatal("nothing waits")
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := h.h.Drain(patience(t))
+			done <- err
+		}()
+		slow.awaitDrain()
+		r := h.h.SetAccess(access(t, rule("*", "*", ""), rule("slow", "!subscribe", "")))
+		if r.Subscriptions != 1 || r.Sessions != 0 {
+			t.Errorf("%+v", r)
+		}
+		wantForbidden(t, "the end", ending(t, x))
+		must(t, <-done)
+		if r := h.h.DrainReport(); r.Undelivered == 0 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
