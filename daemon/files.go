@@ -42,10 +42,18 @@ func readPrivate(what, path string, most int64) (content []byte, warning string,
 // readTrusted reads what nobody else may change: it is an error if every user can.
 func readTrusted(what, path string, most int64) ([]byte, error) {
 	content, info, err := readBounded(what, path, most)
-	if err == nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode()&0o002 != 0 {
-		err = status.Errorf(status.InvalidArgument, "the %s file %s can be changed by every user (mode %04o): chmod o-w it", what, path, info.Mode().Perm())
+	if err == nil {
+		err = trusted(what, path, info)
 	}
 	return content, err
+}
+
+// trusted refuses a file that every user can change.
+func trusted(what, path string, info fs.FileInfo) error {
+	if runtime.GOOS == "windows" || !info.Mode().IsRegular() || info.Mode()&0o002 == 0 {
+		return nil
+	}
+	return status.Errorf(status.InvalidArgument, "the %s file %s can be changed by every user (mode %04o): chmod o-w it", what, path, info.Mode().Perm())
 }
 
 func readBounded(what, path string, most int64) (content []byte, info fs.FileInfo, err error) {

@@ -182,6 +182,9 @@ func (a *admitted) read() error {
 	if err != nil {
 		return unreadable("Noise admission", a.path, err)
 	}
+	if err := trusted("Noise admission", a.path, info); err != nil {
+		return err
+	}
 	var keys []noise.PublicKey
 	for i, line := range strings.Split(string(bytes.TrimSpace(b)), "\n") {
 		text, _, _ := strings.Cut(line, "#")

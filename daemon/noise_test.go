@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -255,6 +256,18 @@ func TestNoiseFiles(t *testing.T) {
 	must(t, dial(bob))
 	if dial(ann) == nil {
 		t.Error("ann was taken out of the list and is let in")
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	must(t, os.Chmod(list, 0o602)) // whatever the mask
+	must(t, os.WriteFile(list, []byte(ann.Public().String()+" # by anybody"), 0o602))
+	must(t, dial(bob))
+	if dial(ann) == nil {
+		t.Error("ann has put herself on a list that every user can write")
+	}
+	if _, err := (&daemon.NoiseFiles{Private: keyFile(t, hub.Text()), Admit: list}).Drivers(nil); err == nil || !strings.Contains(err.Error(), "chmod o-w") {
+		t.Errorf("a list that every user can write: %v", err)
 	}
 }
 
