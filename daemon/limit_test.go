@@ -17,7 +17,7 @@ import (
 // waits for publications stays.
 func TestIdleClients(t *testing.T) {
 	const limit = 300 * time.Millisecond
-	r := start(t, daemon.Config{Listen: []string{unix(t)}, IdleTimeout: limit, Heartbeat: limit / 10})
+	r := start(t, daemon.Config{Listen: []string{unix(t)}, IdleTimeout: limit, Heartbeat: limit / 10, HeartbeatGrace: 20 * time.Second})
 	dial := func() (*plexus.Client, *session.Session) {
 		c, err := plexus.Dial(t.Context(), r.Endpoints()[0], nil)
 		must(t, err)

@@ -23,7 +23,10 @@ func (s *Server) place(ctx context.Context, one bool) error {
 			return err
 		}
 		peers := s.Peers()
-		if len(peers) == 0 || !leaves(short, peers[0], vacated) {
+		if len(peers) == 0 {
+			return s.takePlace(one) // the first may have gone since
+		}
+		if !leaves(short, peers[0], vacated) {
 			return err
 		}
 	}
