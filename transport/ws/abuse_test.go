@@ -309,7 +309,7 @@ func abusedFrames(t *testing.T, l transport.Listener, honest func(*testing.T)) {
 		s, conn := upgraded(t, l)
 		s.say(announced(fin|opBinary, 100))
 		s.nc.Close()
-		if _, err := conn.Recv(); err != io.ErrUnexpectedEOF { //nolint:errorlint // this very one
+		if _, err := conn.Recv(); err != io.ErrUnexpectedEOF {
 			t.Error(err)
 		}
 		honest(t)
@@ -320,7 +320,7 @@ func isError(err error) bool {
 	var te *transport.Error
 	return errors.As(err, &te) && te.Op == "receive" && !errors.Is(err, net.ErrClosed)
 }
-func isCut(err error) bool { return err == io.ErrUnexpectedEOF } //nolint:errorlint // this very one
+func isCut(err error) bool { return err == io.ErrUnexpectedEOF }
 func isFrameError(err error) bool {
 	var fe *transport.FrameError
 	return errors.As(err, &fe)
@@ -376,7 +376,7 @@ func fragments(t *testing.T, l transport.Listener) {
 		b.Release()
 	}
 	s.say(part(fin|opClose, []byte{3, 0xe8}))
-	if _, err := c.Recv(); err != io.EOF { //nolint:errorlint // this very one
+	if _, err := c.Recv(); err != io.EOF {
 		t.Error(err)
 	}
 	s.closedWith(1000)

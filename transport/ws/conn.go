@@ -169,7 +169,7 @@ func readMessage(r io.Reader, beyond []byte) (*transport.Buffer, error) {
 		if err == nil {
 			continue
 		}
-		if err != io.EOF { //nolint:errorlint // io.Reader's very own: an end inside is wrapped
+		if err != io.EOF {
 			b.Release()
 			return nil, err
 		}

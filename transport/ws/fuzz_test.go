@@ -29,7 +29,7 @@ func FuzzUpgraded(f *testing.F) {
 		for {
 			b, err := c.Recv()
 			if err != nil {
-				if again, err2 := c.Recv(); again != nil || err2 != err { //nolint:errorlint // the very same
+				if again, err2 := c.Recv(); again != nil || err2 != err {
 					t.Errorf("after %v comes %v", err, err2)
 				}
 				return

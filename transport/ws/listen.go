@@ -99,8 +99,7 @@ func (l *listener) server() *http.Server {
 // state keeps count of the connections without an upgrade. StateNew comes from the goroutine
 // that accepts, so nothing is added after served is closed but by a handler that is counted.
 func (l *listener) state(nc net.Conn, s http.ConnState) {
-	//exhaustive:ignore // active and idle change nothing
-	switch s {
+	switch s { // active and idle change nothing
 	case http.StateNew:
 		l.requests.Add(1)
 		if l.pending.Add(1) > int64(l.t.cfg.MaxPending) {

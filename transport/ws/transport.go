@@ -172,7 +172,8 @@ func upgrade(ctx context.Context, nc net.Conn, ep endpoint.Endpoint) (*websocket
 	}
 	// nc is what wss needs already: to the client below, both are http.
 	url := "http" + strings.TrimPrefix(ep.String(), ep.Scheme())
-	c, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{Subprotocol}})
+	opts := &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{Subprotocol}}
+	c, resp, err := websocket.Dial(ctx, url, opts) //nolint:bodyclose // it is nil, or in memory
 	if err != nil {
 		return nil, refusal(resp, err)
 	}

@@ -136,10 +136,10 @@ func TestDialRefused(t *testing.T) {
 		is      error
 		says    string
 	}{
-		"denied":         {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "go away", 403) }, transport.ErrDenied, "go away"},
-		"unauthorized":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, transport.ErrDenied, "401"},
+		"denied":         {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "go away", http.StatusForbidden) }, transport.ErrDenied, "go away"},
+		"unauthorized":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, transport.ErrDenied, "401"},
 		"elsewhere":      {http.NotFound, nil, "no Plexus is at this path"},
-		"redirect":       {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", 302) }, nil, "302"},
+		"redirect":       {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusFound) }, nil, "302"},
 		"a page":         {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }, nil, "200"},
 		"endless header": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 1<<20)) }, nil, "header"},
 		"another socket": {foreignSocket, nil, "does not speak plexus.v1"},
