@@ -54,7 +54,7 @@ func (d *Daemon) bridges(ctx context.Context) (wait func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	noisy, err := d.cfg.Noise.Drivers(d.log)
+	more, err := d.drivers()
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (d *Daemon) bridges(ctx context.Context) (wait func(), err error) {
 		own = all[0]
 	}
 	for _, address := range d.cfg.Bridges {
-		o := plexus.DialOptions{TLS: conf, Transports: d.cfg.Transports, More: noisy, Log: d.log}
+		o := plexus.DialOptions{TLS: conf, Transports: d.cfg.Transports, More: more, Log: d.log}
 		b, err := bridge.New(bridge.Config{
 			A: bridge.Side{Dial: d.to(own, o), Channels: d.cfg.BridgeChannels}, B: bridge.Side{Dial: d.to(address, o), Channels: d.cfg.BridgeChannels},
 			Passwords: d.passwords, Log: d.log.With("bridge", address),

@@ -78,6 +78,8 @@ type Config struct {
 	TLS TLSFiles
 	// Noise names the keys for noise+tcp addresses.
 	Noise NoiseFiles
+	// Web says which web pages may connect to ws and wss addresses, by default none.
+	Web WebOptions
 
 	// AllowBridges are the names of the identities that may be bridges of this hub, "*" for all.
 	// Hub.Bridges is made of it unless it is set.
@@ -151,7 +153,7 @@ func (c *Config) check() error {
 		if err != nil {
 			return status.Errorf(status.InvalidArgument, "%w", err)
 		}
-		if ep.Scheme() == "tls" && c.TLS.Cert == "" {
+		if (ep.Scheme() == "tls" || ep.Scheme() == "wss") && c.TLS.Cert == "" {
 			return status.Errorf(status.InvalidArgument, "a hub at %s needs a certificate and its key: name their files (--tls-cert, --tls-key)", ep)
 		}
 		if ep.Scheme() == noise.Scheme && !c.Noise.listens() {

@@ -85,7 +85,7 @@ func (d *Daemon) build() (err error) {
 	if err != nil {
 		return err
 	}
-	noisy, err := d.cfg.Noise.Drivers(d.log)
+	more, err := d.drivers()
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (d *Daemon) build() (err error) {
 	}
 	d.opts = transport.Options{Mode: d.cfg.Mode, Group: d.cfg.Group, SendBuffer: d.cfg.SocketBuffer, RecvBuffer: d.cfg.SocketBuffer, TLS: conf}
 	d.srv, err = plexus.NewServer(&plexus.ListenOptions{
-		ID: d.hub.ID(), Hub: d.hub, SharedSecret: secret, Tokens: tokens, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports, More: noisy,
+		ID: d.hub.ID(), Hub: d.hub, SharedSecret: secret, Tokens: tokens, Allow: d.cfg.Allow, TLS: conf, Transports: d.cfg.Transports, More: more,
 		MaxSessions: d.cfg.MaxSessions, MaxHandshakes: d.cfg.MaxHandshakes, MaxSessionRate: d.cfg.MaxSessionRate, Session: d.cfg.session(), Log: d.log,
 		Transport: d.opts,
 	})

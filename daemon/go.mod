@@ -9,9 +9,11 @@ require (
 	github.com/plexus-ipc/plexus/hub/deadletter/bolt v0.0.0
 	github.com/plexus-ipc/plexus/jsonschema/validate v0.0.0
 	github.com/plexus-ipc/plexus/transport/noise v0.0.0
+	github.com/plexus-ipc/plexus/transport/ws v0.0.0
 )
 
 require (
+	github.com/coder/websocket v1.8.15 // indirect
 	github.com/flynn/noise v1.1.0 // indirect
 	github.com/fxamacker/cbor/v2 v2.9.6 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
@@ -31,4 +33,5 @@ replace (
 	github.com/plexus-ipc/plexus/hub/deadletter/bolt => ../hub/deadletter/bolt
 	github.com/plexus-ipc/plexus/jsonschema/validate => ../jsonschema/validate
 	github.com/plexus-ipc/plexus/transport/noise => ../transport/noise
+	github.com/plexus-ipc/plexus/transport/ws => ../transport/ws
 )

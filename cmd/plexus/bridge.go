@@ -141,7 +141,7 @@ func (a *app) bridgeConfig(f *bridgeFlags, hubs []string) (*bridge.Config, error
 	if o.TLS, err = a.tls.Client(); err != nil {
 		return nil, err
 	}
-	if o.More, err = a.noiseDrivers(log, hubs...); err != nil {
+	if o.More, err = a.moreDrivers(log, hubs...); err != nil {
 		return nil, err
 	}
 	if a.tlsName != "" {

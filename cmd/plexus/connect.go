@@ -43,7 +43,7 @@ func (a *app) dial(ctx context.Context) (*plexus.Client, error) {
 	if o.TLS, err = a.tls.Client(); err != nil {
 		return nil, err
 	}
-	if o.More, err = a.noiseDrivers(log, a.address); err != nil {
+	if o.More, err = a.moreDrivers(log, a.address); err != nil {
 		return nil, err
 	}
 	if a.tlsName != "" {

@@ -16,12 +16,14 @@ require (
 )
 
 require (
+	github.com/coder/websocket v1.8.15 // indirect
 	github.com/flynn/noise v1.1.0 // indirect
 	github.com/fxamacker/cbor/v2 v2.9.6 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
 	github.com/plexus-ipc/plexus/codec/cbor v0.0.0 // indirect
 	github.com/plexus-ipc/plexus/codec/msgpack v0.0.0 // indirect
+	github.com/plexus-ipc/plexus/transport/ws v0.0.0 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/sony/gobreaker/v2 v2.4.0 // indirect
 	github.com/tinylib/msgp v1.6.5 // indirect
@@ -41,4 +43,5 @@ replace (
 	github.com/plexus-ipc/plexus/jsonschema/validate => ../../jsonschema/validate
 	github.com/plexus-ipc/plexus/policy => ../../policy
 	github.com/plexus-ipc/plexus/transport/noise => ../../transport/noise
+	github.com/plexus-ipc/plexus/transport/ws => ../../transport/ws
 )

@@ -30,6 +30,7 @@ const serveHelp = `Run a hub, until it is interrupted or stopped.
   plexus serve --listen 'unix:///run/app.sock?mode=0660&group=dev' --allow-gid 1001
   plexus serve --listen tls://:4433 --tls-cert c.pem --tls-key k.pem --secret-file s
   plexus serve --listen noise+tcp://:4100 --noise-shared-file key
+  plexus serve --listen ws://127.0.0.1:4200/plexus --ws-origin https://app.example --secret-file s
 
 Who may connect. At a unix address the kernel says which user a client is: you and root
 may, unless --allow-uid, --allow-gid, --allow-self or --allow-root say who instead. A tcp
@@ -124,6 +125,8 @@ func (s *serveFlags) addListen(f *pflag.FlagSet) {
 	f.StringVar(&s.mode, "mode", "", "permission of socket paths, octal (default: 0600)")
 	f.StringVar(&s.cfg.Noise.Admit, "noise-admit-file", "", "file with the public keys that noise+tcp addresses take, one a line; it is read anew when it changes")
 	f.StringSliceVar(&s.cfg.Noise.Previous, "noise-previous-file", nil, "files with shared keys that noise+tcp addresses still take, at most four")
+	f.StringArrayVar(&s.cfg.Web.Origins, "ws-origin", nil, "origin of web pages that may connect at ws and wss addresses, such as https://app.example, may be repeated")
+	f.StringArrayVar(&s.cfg.Web.Hosts, "ws-host", nil, "name that ws and wss addresses are also asked for by, with or without a port, may be repeated")
 	f.StringVar(&s.cfg.Group, "group", "", "group of socket paths, name or number (the mode is 0660 then, unless --mode is given)")
 }
 
