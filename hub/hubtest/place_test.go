@@ -121,14 +121,14 @@ func placeUnderLoad(t *testing.T, rng *rand.Rand) {
 				if err := plexus.Publish(t.Context(), s.Channel("market"), fmt.Sprint("t", i), n); err != nil {
 					t.Error(err)
 				}
-				time.Sleep(time.Duration(pauses.IntN(60)) * time.Millisecond)
+				<-time.After(time.Duration(pauses.IntN(60)) * time.Millisecond)
 			}
 		})
 	}
 	cuts := rand.New(rand.NewPCG(rng.Uint64(), 3))
 	wg.Go(func() {
 		for range 12 {
-			time.Sleep(time.Duration(cuts.IntN(1500)) * time.Millisecond)
+			<-time.After(time.Duration(cuts.IntN(1500)) * time.Millisecond)
 			buyer.Cut()
 		}
 	})
@@ -142,7 +142,7 @@ func placeUnderLoad(t *testing.T, rng *rand.Rand) {
 		}
 		last[i] = p.Value
 		if rng.IntN(50) == 0 {
-			time.Sleep(time.Duration(rng.IntN(2000)) * time.Millisecond)
+			<-time.After(time.Duration(rng.IntN(2000)) * time.Millisecond)
 		}
 	}
 	wg.Wait()

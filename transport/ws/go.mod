@@ -7,4 +7,6 @@ require (
 	github.com/plexus-ipc/plexus v0.0.0
 )
 
+require golang.org/x/sys v0.49.0 // indirect
+
 replace github.com/plexus-ipc/plexus => ../..
