@@ -114,9 +114,17 @@ func (s *side) speaker(id string, life func() string) *guest {
 	if g != nil && !g.stopped() {
 		return g
 	}
+	if len(s.guests) >= s.l.b.cfg.MaxGuests { // nobody is asked in vain, for each message
+		s.l.b.count.dropped.Add(1)
+		return nil
+	}
 	s.l.mu.Unlock()
 	now := life()
 	s.l.mu.Lock()
+	if !s.carriesLocked(hub) { // not any more
+		s.l.b.count.elsewhere.Add(1)
+		return nil
+	}
 	if g = s.guests[name]; g == nil || g.stopped() {
 		if g = s.guestLocked(name, now); g == nil {
 			s.l.b.count.dropped.Add(1)
