@@ -39,8 +39,12 @@ func newPosition(o *SubscribeOptions) *position {
 	return &position{first: o.Replay, age: o.ReplaySince, since: time.Now(), seed: maphash.MakeSeed(), last: make(map[key]mark)}
 }
 
-// slack is how long it may take to ask a hub for what it has kept.
-const slack = time.Second
+const (
+	// slack is how long it may take to ask a hub for what it has kept.
+	slack = time.Second
+	// longest is the greatest age that a hub can be asked for.
+	longest = 100 * 365 * 24 * time.Hour
+)
 
 // window is the age of the oldest value that can be due by now, 0 for any: what was too old when
 // the subscription began does not come later.
@@ -48,7 +52,7 @@ func (a *position) window() time.Duration {
 	if a.age == 0 {
 		return 0
 	}
-	return a.age + time.Since(a.since) + slack
+	return max(a.age, min(a.age+time.Since(a.since)+slack, longest))
 }
 
 func (a *position) mark(p *Publication, source uint64) mark {

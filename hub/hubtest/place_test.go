@@ -3,6 +3,7 @@
 package hubtest_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/plexus-ipc/plexus/hub/hubtest"
 	"github.com/plexus-ipc/plexus/operation"
 	"github.com/plexus-ipc/plexus/service"
+	"github.com/plexus-ipc/plexus/status"
 )
 
 // What was too old for a subscription when it began does not come after a cut either, and what
@@ -149,4 +151,53 @@ func placeUnderLoad(t *testing.T, rng *rand.Rand) {
 	if d := sub.Dropped(); d != 0 {
 		t.Error(d, "dropped")
 	}
+}
+
+// A topic that is retracted while a subscriber is away, and declared anew, gives it what it has
+// kept since; also if a value is the same as one that had come.
+func TestPlaceInATopicDeclaredAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hubtest.New(t, nil)
+		seller, buyer := h.Join("seller"), h.Join("buyer", reconnects)
+		ch := seller.Channel("market")
+		topic, err := plexus.Declare(ch, "gold", service.WithKeep(10))
+		must(t, err)
+		publish := func(values ...int) {
+			for _, n := range values {
+				err := plexus.Publish(t.Context(), ch, "gold", n)
+				if errors.Is(err, status.Undeclared) { // what became of the topic before is told once
+					err = plexus.Publish(t.Context(), ch, "gold", n)
+				}
+				must(t, err)
+			}
+			h.Quiet()
+		}
+		publish(1, 2)
+		sub, err := plexus.Subscribe[int](t.Context(), buyer.Channel("market"), "gold", service.WithReplay(1))
+		must(t, err)
+		defer sub.Close()
+		var got []int
+		read := func(n int) {
+			for range n {
+				p, err := sub.Next(t.Context())
+				must(t, err)
+				got = append(got, p.Value)
+			}
+		}
+		publish(1)
+		read(2)
+		for range 2 {
+			buyer.Cut()
+			must(t, topic.Close(t.Context()))
+			topic, err = plexus.Declare(ch, "gold", service.WithKeep(10))
+			must(t, err)
+			publish(2, 1, 2)
+			time.Sleep(5 * time.Second)
+			publish(1)
+			read(4)
+		}
+		if want := []int{2, 1, 2, 1, 2, 1, 2, 1, 2, 1}; !slices.Equal(got, want) {
+			t.Error(fmt.Sprint("got ", got, ", want ", want))
+		}
+	})
 }
