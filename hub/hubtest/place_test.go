@@ -98,58 +98,57 @@ func TestPlaceInAShortQueue(t *testing.T) {
 // the subscriber reads or not: each publication comes once and in order.
 func TestPlaceUnderLoad(t *testing.T) {
 	for seed := range uint64(20) {
-		synctest.Test(t, func(t *testing.T) { placeUnderLoad(t, rand.New(rand.NewPCG(seed, 1))) })
-	}
-}
-
-func placeUnderLoad(t *testing.T, rng *rand.Rand) {
-	const topics, each = 3, 300
-	h := hubtest.New(t, nil)
-	buyer := h.Join("buyer", reconnects)
-	var sellers []*hubtest.Member
-	for i := range topics {
-		sellers = append(sellers, h.Join(fmt.Sprint("seller", i)))
-		_, err := plexus.Declare(sellers[i].Channel("market"), fmt.Sprint("t", i), service.WithKeep(each))
-		must(t, err)
-	}
-	sub, err := plexus.Subscribe[int](t.Context(), buyer.Channel("market"), ">", service.WithReplay(1))
-	must(t, err)
-	defer sub.Close()
-	var wg sync.WaitGroup
-	for i, s := range sellers {
-		pauses := rand.New(rand.NewPCG(rng.Uint64(), 2))
-		wg.Go(func() {
-			for n := 1; n <= each; n++ {
-				if err := plexus.Publish(t.Context(), s.Channel("market"), fmt.Sprint("t", i), n); err != nil {
-					t.Error(err)
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 1))
+			const topics, each = 3, 300
+			h := hubtest.New(t, nil)
+			buyer := h.Join("buyer", reconnects)
+			var sellers []*hubtest.Member
+			for i := range topics {
+				sellers = append(sellers, h.Join(fmt.Sprint("seller", i)))
+				_, err := plexus.Declare(sellers[i].Channel("market"), fmt.Sprint("t", i), service.WithKeep(each))
+				must(t, err)
+			}
+			sub, err := plexus.Subscribe[int](t.Context(), buyer.Channel("market"), ">", service.WithReplay(1))
+			must(t, err)
+			defer sub.Close()
+			var wg sync.WaitGroup
+			for i, s := range sellers {
+				pauses := rand.New(rand.NewPCG(rng.Uint64(), 2))
+				wg.Go(func() {
+					for n := 1; n <= each; n++ {
+						if err := plexus.Publish(t.Context(), s.Channel("market"), fmt.Sprint("t", i), n); err != nil {
+							t.Error(err)
+						}
+						time.Sleep(time.Duration(pauses.IntN(60)) * time.Millisecond)
+					}
+				})
+			}
+			cuts := rand.New(rand.NewPCG(rng.Uint64(), 3))
+			wg.Go(func() {
+				for range 12 {
+					time.Sleep(time.Duration(cuts.IntN(1500)) * time.Millisecond)
+					buyer.Cut()
 				}
-				<-time.After(time.Duration(pauses.IntN(60)) * time.Millisecond)
+			})
+			var last [topics]int
+			for n := 0; n < topics*each; n++ {
+				p, err := sub.Next(t.Context())
+				must(t, err)
+				i := int(p.Topic[1] - '0')
+				if p.Value != last[i]+1 || p.Dropped != 0 || p.Sender != fmt.Sprint("seller", i) {
+					t.Fatalf("%+v after %d", p, last[i])
+				}
+				last[i] = p.Value
+				if rng.IntN(50) == 0 {
+					time.Sleep(time.Duration(rng.IntN(2000)) * time.Millisecond)
+				}
+			}
+			wg.Wait()
+			if d := sub.Dropped(); d != 0 {
+				t.Error(d, "dropped")
 			}
 		})
-	}
-	cuts := rand.New(rand.NewPCG(rng.Uint64(), 3))
-	wg.Go(func() {
-		for range 12 {
-			<-time.After(time.Duration(cuts.IntN(1500)) * time.Millisecond)
-			buyer.Cut()
-		}
-	})
-	var last [topics]int
-	for n := 0; n < topics*each; n++ {
-		p, err := sub.Next(t.Context())
-		must(t, err)
-		i := int(p.Topic[1] - '0')
-		if p.Value != last[i]+1 || p.Dropped != 0 || p.Sender != fmt.Sprint("seller", i) {
-			t.Fatalf("%+v after %d", p, last[i])
-		}
-		last[i] = p.Value
-		if rng.IntN(50) == 0 {
-			<-time.After(time.Duration(rng.IntN(2000)) * time.Millisecond)
-		}
-	}
-	wg.Wait()
-	if d := sub.Dropped(); d != 0 {
-		t.Error(d, "dropped")
 	}
 }
 
