@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/plexus-ipc/plexus"
+	"github.com/plexus-ipc/plexus/daemon"
 	"github.com/plexus-ipc/plexus/transport/noise"
 )
 
@@ -32,7 +33,7 @@ func selfSigned(b *testing.B) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: pool, MinVersion: tls.VersionTLS13}
 }
 
-// BenchmarkCall compares calls over tcp, noise+tcp and tls, one after the other in turn, so
+// BenchmarkCall compares calls over tcp, noise+tcp, tls, ws and wss, one after the other in turn, so
 // that what else the machine does befalls all alike: p50 of 64-byte calls, and how much 64 KiB
 // calls under way at once carry in a second.
 func BenchmarkCall(b *testing.B) {
@@ -46,12 +47,15 @@ func BenchmarkCall(b *testing.B) {
 		spent time.Duration
 	}
 	var lines []*line
-	for name, address := range map[string]string{"tcp": "tcp://127.0.0.1:0", "noise+tcp": "noise+tcp://127.0.0.1:0", "tls": "tls://localhost:0"} {
+	for name, address := range map[string]string{"tcp": "tcp://127.0.0.1:0", "noise+tcp": "noise+tcp://127.0.0.1:0", "tls": "tls://localhost:0", "ws": "ws://127.0.0.1:0/", "wss": "wss://localhost:0/"} {
 		more := *set(b, keys)
 		d, err := more.Lookup(noise.Scheme)
 		must(b, err)
 		lo := &plexus.ListenOptions{TLS: conf}
 		lo.More = append(lo.More, d)
+		web, err := new(daemon.WebOptions).Drivers()
+		must(b, err)
+		lo.More = append(lo.More, web...)
 		srv, err := plexus.Listen(address, lo)
 		must(b, err)
 		defer srv.Close()
