@@ -401,10 +401,13 @@ func (s *side) noticed(n *operation.Notice) {
 	}
 }
 
-// left notes that a guest was removed by the owner of a channel: it does not come back by itself.
+// left notes that a guest was removed by the owner of a channel: it does not come back by itself,
+// but once who it stands for has left at home, also if she is back there before anybody looks.
 func (s *side) left(n *operation.Notice) {
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
+	name, _ := s.other.nameFor(n.Member)
+	delete(s.other.evicted, [2]string{name, n.Channel})
 	if g := s.guests[n.Member]; g != nil && evicts(n.Reason) {
 		s.evicted[[2]string{n.Member, n.Channel}] = struct{}{}
 	}
