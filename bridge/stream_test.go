@@ -313,7 +313,7 @@ func TestKickedAcrossABridge(t *testing.T) {
 	who(t, alice, "c")
 	eventually(t, "the bridge comes to rest", func() bool { return span.Stats().Pending == 0 })
 	hasMembers(t, bob, "c", "bob")
-	later.Store(int64(hub.DefaultKickedFor)) // the session of her guest may come back
+	later.Store(int64(hub.DefaultKickedFor))       // the session of her guest may come back
 	must(t, alice.Channel("c").Leave(t.Context())) // and back before the bridge looks
 	_, err = alice.Channel("c").Join(t.Context())
 	must(t, err)
