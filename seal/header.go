@@ -99,7 +99,8 @@ func parseOpening(b []byte) (o opening, scope, header, body []byte, err error) {
 		if len(rest) < 1 || len(rest) < 1+int(rest[0]) {
 			return o, nil, nil, nil, ErrFormat
 		}
-		*text, rest = string(rest[1:1+rest[0]]), rest[1+rest[0]:]
+		end := 1 + int(rest[0]) // a byte and one more may be 256
+		*text, rest = string(rest[1:end]), rest[end:]
 	}
 	scope = b[:len(b)-len(rest)]
 	for range n {
