@@ -14,11 +14,8 @@ func (r *Right) Covers(o *Right) bool {
 }
 
 func (r *Right) coversVerb(v Verb) bool {
-	return slices.Contains(r.Verbs, v) || v != VerbAdminister && slices.Contains(r.Verbs, verbAll)
+	return slices.Contains(r.Verbs, v) || v != VerbAdminister && slices.Contains(r.Verbs, VerbAny)
 }
-
-// verbAll stands for all verbs but VerbAdminister.
-const verbAll Verb = "*"
 
 // CoversAll reports whether each verb of each of narrow is allowed, wherever narrow allows it,
 // by one of wide. What only several of wide cover together counts as not covered, so the

@@ -23,6 +23,9 @@ const (
 	VerbAdminister Verb = "administer" // remove anybody, write to anybody, read what the hub publishes
 )
 
+// VerbAny stands for all verbs but VerbAdminister in a Right or a rule.
+const VerbAny Verb = "*"
+
 // Verbs returns all verbs.
 func Verbs() []Verb {
 	return []Verb{VerbJoin, VerbProvide, VerbCall, VerbDeclare, VerbPublish, VerbSubscribe, VerbOwn, VerbAdminister}
@@ -47,7 +50,7 @@ func (r *Right) Allows(verb Verb, channel, name string) bool {
 	case verb == VerbOwn && r.Name != "", verb == VerbAdminister && (r.Channel != "" || r.Name != ""):
 		return false // who may do something with one name is not to have all of the channel by it
 	}
-	if !slices.Contains(r.Verbs, verb) && (verb == VerbAdminister || !slices.Contains(r.Verbs, "*")) {
+	if !slices.Contains(r.Verbs, verb) && (verb == VerbAdminister || !slices.Contains(r.Verbs, VerbAny)) {
 		return false
 	}
 	return (r.Channel == "" || subject.Match(r.Channel, channel)) &&

@@ -36,10 +36,7 @@ var verbs = [...]auth.Verb{
 	auth.VerbJoin, auth.VerbProvide, auth.VerbCall, auth.VerbDeclare, auth.VerbPublish, auth.VerbSubscribe, auth.VerbOwn, auth.VerbAdminister,
 }
 
-const (
-	verbAll auth.Verb = "*"
-	bitAll            = 1 << 15
-)
+const bitAll = 1 << 15
 
 // block is a part of a chain.
 type block struct {
@@ -110,7 +107,7 @@ func appendString(dst []byte, s string) []byte { return append(append(dst, byte(
 
 func bitsOf(vs []auth.Verb) (bits uint16) {
 	for _, v := range vs {
-		if v == verbAll {
+		if v == auth.VerbAny {
 			bits |= bitAll
 		} else if i := slices.Index(verbs[:], v); i >= 0 {
 			bits |= 1 << i
@@ -121,7 +118,7 @@ func bitsOf(vs []auth.Verb) (bits uint16) {
 
 func verbsOf(bits uint16) (vs []auth.Verb) {
 	if bits&bitAll != 0 {
-		vs = append(vs, verbAll)
+		vs = append(vs, auth.VerbAny)
 	}
 	for i, v := range verbs {
 		if bits&(1<<i) != 0 {
@@ -245,7 +242,7 @@ func (b *block) check(first bool) error {
 
 func checkRight(r *auth.Right) error {
 	for _, v := range r.Verbs {
-		if v != verbAll && !slices.Contains(verbs[:], v) {
+		if v != auth.VerbAny && !slices.Contains(verbs[:], v) {
 			return status.Errorf(status.InvalidArgument, "a right of the token: there is no verb %.32q", v)
 		}
 	}

@@ -180,7 +180,7 @@ func (r *Rule) check() error {
 // checkVerb refuses verbs that do not exist, or on which the rule could have no effect.
 func (r *Rule) checkVerb(v auth.Verb) error {
 	switch {
-	case v != anyVerb && !slices.Contains(auth.Verbs(), v):
+	case v != auth.VerbAny && !slices.Contains(auth.Verbs(), v):
 		return status.Errorf(status.InvalidArgument, `there is no verb %q: it is one of %s, or "*"`, v, verbList())
 	case r.Name != "" && wholeChannel.has(v):
 		return status.Errorf(status.InvalidArgument, "%s concerns a whole channel: it goes into a rule without a name", v)

@@ -9,9 +9,6 @@ import (
 	"github.com/plexus-ipc/plexus/subject"
 )
 
-// anyVerb stands for all verbs but auth.VerbAdminister.
-const anyVerb auth.Verb = "*"
-
 // verbs is a set of them, a bit for each.
 type verbs uint16
 
@@ -49,7 +46,7 @@ func setOf(v auth.Verb) verbs {
 		return owns
 	case auth.VerbAdminister:
 		return administers
-	case anyVerb:
+	case auth.VerbAny:
 		return inChannel
 	}
 	return 0
