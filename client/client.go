@@ -91,7 +91,7 @@ func New(cfg Config) *Client {
 			Patience: c.patience(),
 		}
 		if c.cfg.Session.Instance == "" {
-			c.cfg.Session.Instance = newInstance()
+			c.cfg.Session.Instance = session.NewInstance()
 		}
 	}
 	c.life, c.die = context.WithCancel(context.Background())

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plexus-ipc/plexus/internal/backoff"
 	"github.com/plexus-ipc/plexus/service"
 	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
@@ -238,7 +239,7 @@ func (o *offline) drain(ctx context.Context, s *session.Session) {
 			o.mu.Unlock()
 			return
 		case absent(err) && time.Since(began) < offlineSettle:
-			pause(ctx, offlinePause)
+			backoff.Wait(ctx, offlinePause)
 		default:
 			o.passed(err)
 		}

@@ -5,8 +5,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"log/slog"
 	"time"
 
@@ -152,7 +150,7 @@ func (c *Client) reconnect(ctx context.Context, a *attempt) {
 		delay := cmp.Or(comeback(err), wait.Delay(failures))
 		delay = max(delay, minSpacing-time.Since(c.lastTry())) // also if the one before succeeded
 		c.tell(State{Phase: Retrying, Attempt: failures + 1, Delay: delay, Err: err})
-		if !pause(ctx, delay) {
+		if !backoff.Wait(ctx, delay) {
 			break
 		}
 		var s *session.Session
@@ -238,18 +236,6 @@ func hopeless(err error) bool {
 	return false
 }
 
-// pause waits; false means that ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // await waits for an attempt: as long as ctx lets it, but if the connection is made anew, not
 // longer than patience has it.
 func (c *Client) await(ctx context.Context, a *attempt, patience time.Duration) error {
@@ -288,12 +274,4 @@ func (c *Client) After(ctx context.Context, ended *session.Session) error {
 			return err
 		}
 	}
-}
-
-// newInstance returns what tells the sessions of one Client from those of others: 128 bits
-// that nobody can guess.
-func newInstance() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
 }

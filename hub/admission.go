@@ -4,8 +4,6 @@ package hub
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"log/slog"
 	"slices"
 	"sync"
@@ -61,13 +59,6 @@ func (h *Hub) Admission(base session.Config) *Admission {
 		return a.admit(&p)
 	}
 	return a
-}
-
-// newInstance returns 128 random bits in hex.
-func newInstance() string {
-	b := make([]byte, 16)
-	_, _ = rand.Read(b) // never fails
-	return hex.EncodeToString(b)
 }
 
 // Config returns what session.Accept is to be given, for one connection.

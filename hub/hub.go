@@ -15,6 +15,7 @@ import (
 	"github.com/plexus-ipc/plexus/hub/guard"
 	"github.com/plexus-ipc/plexus/hub/outlet"
 	"github.com/plexus-ipc/plexus/hub/routes"
+	"github.com/plexus-ipc/plexus/session"
 	"github.com/plexus-ipc/plexus/status"
 )
 
@@ -94,7 +95,7 @@ func New(cfg Config) *Hub {
 			Names: cfg.MaxNamesPerChannel, Places: cfg.MaxChannelsPerMember,
 			Terms: cfg.MaxSchemasPerMember,
 		}),
-		incarnation: directory.RandomName(12), instance: newInstance(), ways: routes.New[*Member](cfg.ID),
+		incarnation: directory.RandomName(12), instance: session.NewInstance(), ways: routes.New[*Member](cfg.ID),
 		members: make(map[string]*Member), users: make(map[string]*user), offers: make(map[place]*offer),
 		topics: make(map[place]*topic), rooms: make(map[string]*room), rested: make(map[place]*toll),
 	}

@@ -138,7 +138,7 @@ func (r *retries) again(ctx context.Context, idempotent bool, err error, attempt
 			r.counts.unpaidRetries.Add(1)
 			break
 		}
-		if !pause(ctx, delay) {
+		if !backoff.Wait(ctx, delay) {
 			err = gaveUp(ctx, err)
 			break
 		}
@@ -187,18 +187,6 @@ func (r *retries) delay(ctx context.Context, err error, made int) (time.Duration
 	}
 	end, bounded := ctx.Deadline()
 	return d, !bounded || d < time.Until(end)
-}
-
-// pause waits; false means that ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // attempts is the cause in an error that tells how many there were.

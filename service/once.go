@@ -176,14 +176,7 @@ func (a *attempts) pause(ctx context.Context) bool {
 	if patience := a.l.Patience; patience > 0 && time.Since(a.cut)+d > patience {
 		return false
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return backoff.Wait(ctx, d)
 }
 
 // failed returns what the caller is told: that a call may have been received before makes it

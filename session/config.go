@@ -134,7 +134,7 @@ func (c *Config) withDefaults() *Config {
 		d.HeartbeatTimeout = d.Heartbeat
 	}
 	if d.Instance == "" {
-		d.Instance = randomHex(16)
+		d.Instance = NewInstance()
 	}
 	if len(d.Auth.Mechanisms) == 0 {
 		d.Auth.Mechanisms = []auth.Mechanism{auth.None()}

@@ -359,6 +359,9 @@ func (s *Session) Stats() Stats {
 	}
 }
 
+// NewInstance returns a Config.Instance: 128 random bits in hex, that nobody can guess.
+func NewInstance() string { return randomHex(16) }
+
 func randomHex(n int) string {
 	b := make([]byte, n)
 	rand.Read(b)
