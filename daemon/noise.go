@@ -4,12 +4,8 @@ package daemon
 
 import (
 	"bytes"
-	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -89,9 +85,9 @@ func (f *NoiseFiles) config(log *slog.Logger) (cfg noise.Config, err error) {
 func (f *NoiseFiles) server() (noise.PublicKey, error) {
 	text := f.Server
 	if path, ok := strings.CutPrefix(text, "@"); ok {
-		b, _, err := readSmall(path)
+		b, _, err := readBounded("Noise key", path, maxNoiseFile)
 		if err != nil {
-			return noise.PublicKey{}, unreadable("Noise key", path, err)
+			return noise.PublicKey{}, err
 		}
 		text, _, _ = strings.Cut(string(b), "#")
 	}
@@ -112,34 +108,17 @@ func readNoise[K any](path string, parse func(string) (K, error), log *slog.Logg
 	if path == "" {
 		return k, nil
 	}
-	b, info, err := readSmall(path)
+	b, warning, err := readPrivate("Noise key", path, maxNoiseFile)
 	if err != nil {
-		return k, unreadable("Noise key", path, err)
+		return k, err
 	}
-	if log != nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode()&0o077 != 0 {
-		log.Warn(fmt.Sprintf("the Noise key file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm()))
+	if warning != "" && log != nil {
+		log.Warn(warning)
 	}
 	if k, err = parse(string(b)); err != nil {
 		return k, status.Errorf(status.InvalidArgument, "the Noise key file %s: %w", path, err)
 	}
 	return k, nil
-}
-
-func readSmall(path string) ([]byte, fs.FileInfo, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	b, err := io.ReadAll(io.LimitReader(file, maxNoiseFile+1))
-	if err == nil && len(b) > maxNoiseFile {
-		err = fmt.Errorf("it is longer than %d bytes", maxNoiseFile)
-	}
-	return b, info, err
 }
 
 // admitted are the public keys in a file, which is read anew when it has changed. A file
@@ -178,9 +157,9 @@ func (a *admitted) has(k noise.PublicKey) bool {
 }
 
 func (a *admitted) read() error {
-	b, info, err := readSmall(a.path)
+	b, info, err := readBounded("Noise admission", a.path, maxNoiseFile)
 	if err != nil {
-		return unreadable("Noise admission", a.path, err)
+		return err
 	}
 	if err := trusted("Noise admission", a.path, info); err != nil {
 		return err

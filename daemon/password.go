@@ -3,13 +3,8 @@
 package daemon
 
 import (
-	"bytes"
-	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"os"
-	"runtime"
 	"slices"
 
 	"github.com/plexus-ipc/plexus/internal/scram"
@@ -20,25 +15,13 @@ import (
 // ReadPassword reads the password of a channel from a file: its content without a newline at
 // the end. The warning, if not "", says that others can read it, too.
 func ReadPassword(path string) (password, warning string, err error) {
-	f, err := os.Open(path)
+	b, warning, err := readPrivate("password", path, scram.MaxPassword+2) // a newline is none of it
 	if err != nil {
-		return "", "", unreadable("password", path, err)
+		return "", "", err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	var b []byte
-	if err == nil {
-		b, err = io.ReadAll(io.LimitReader(f, scram.MaxPassword+3))
-	}
-	if err != nil {
-		return "", "", unreadable("password", path, err)
-	}
-	password = string(bytes.TrimRight(b, "\r\n"))
+	password = string(b)
 	if err := checkPassword(password); err != nil {
 		return "", "", status.Errorf(status.InvalidArgument, "password file %s: %w", path, err)
-	}
-	if runtime.GOOS != "windows" && info.Mode()&0o077 != 0 && info.Mode().IsRegular() {
-		warning = fmt.Sprintf("the password file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
 	}
 	return password, warning, nil
 }
